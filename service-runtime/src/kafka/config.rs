@@ -169,7 +169,7 @@ impl KafkaConfig {
                 "KAFKA_SSL_CA_LOCATION",
                 "file or folder of trusted certificates",
             ),
-            extra: reader.table("KAFKA_EXTRA", "further librdkafka settings"),
+            extra: reader.pairs("KAFKA_EXTRA", "further librdkafka settings, key=value, comma separated"),
         }
     }
 }
