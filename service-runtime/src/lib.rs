@@ -3,5 +3,6 @@
 
 pub mod config;
 pub mod health;
+pub mod http;
 pub mod lifecycle;
 pub mod telemetry;
