@@ -330,4 +330,50 @@ mod tests {
         consumer.heartbeat();
         assert!(health.liveness().ok);
     }
+
+    /// Everything that is logged meanwhile, without time stamps.
+    fn logged(act: impl FnOnce()) -> Vec<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(Mutex::new(file.reopen().unwrap()))
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(subscriber, act);
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_change_is_logged_once() {
+        let lines = logged(|| {
+            let health = health();
+            let consumer = health.component("consumer");
+            for _ in 0..2 {
+                consumer.set_ready();
+                health.readiness();
+            }
+            for _ in 0..2 {
+                consumer.set_not_ready("broker is down");
+                health.readiness();
+            }
+            let consumer = consumer.with_deadline(Duration::from_secs(5));
+            let later = Instant::now() + Duration::from_secs(60);
+            for _ in 0..2 {
+                health.liveness_at(later);
+            }
+            consumer.heartbeat();
+            consumer.heartbeat();
+        });
+        assert_eq!(
+            lines,
+            [
+                r#"INFO Component is ready. component="consumer""#,
+                r#"WARN Component is not ready. component="consumer" reason="broker is down""#,
+                r#"ERROR Component stopped sending heartbeats. component="consumer" deadline=5s"#,
+                r#"INFO Component sends heartbeats again. component="consumer""#,
+            ]
+        );
+    }
 }

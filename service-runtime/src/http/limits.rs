@@ -61,18 +61,8 @@ pub(super) async fn explain_bare_error(response: Response) -> Response {
     if !is_error || response.headers().contains_key(header::CONTENT_TYPE) {
         return response;
     }
-    let headers = response.headers();
-    let allowed = headers
-        .get(header::ALLOW)
-        .and_then(|value| value.to_str().ok());
-    let problem = match (status, allowed) {
-        (StatusCode::METHOD_NOT_ALLOWED, Some(allowed)) => {
-            Problem::new(status).with_detail(format!("this resource takes {allowed}"))
-        }
-        _ => Problem::new(status),
-    };
-    let mut explained = problem.into_response();
-    for (name, value) in headers {
+    let mut explained = Problem::new(status).into_response();
+    for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH {
             explained.headers_mut().append(name, value.clone());
         }
