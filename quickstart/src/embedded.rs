@@ -10,11 +10,19 @@
 //! the broker has answered, as a synchronous offset commit does, would otherwise keep the broker
 //! from answering.
 //!
+//! Of its logs only warnings and errors are passed on, to the log subscriber that the thread that
+//! starts the broker has at that moment: set up logging first.
+//!
+//! Stop the clients before the broker. A consumer that closes with a commit outstanding while its
+//! broker is gone waits for its whole `session.timeout.ms`, 45 s by default.
+//!
 //! Linking the broker also links aws-lc, a second crypto provider beside ring. rustls cannot
 //! choose between two, so a process that uses TLS for anything (SMTP, HTTP, a database) installs
 //! one explicitly before its first connection; the embedded broker itself needs none.
 //!
 //! [nisshi-broker]: https://crates.io/crates/nisshi-broker
+
+mod quiet;
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -30,7 +38,10 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::{self, Instant};
+use tracing::Dispatch;
 use uuid::Uuid;
+
+use self::quiet::Quiet;
 
 /// How long a broker may take to listen; it takes milliseconds.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -46,10 +57,6 @@ const FREE_PORT_ATTEMPTS: usize = 5;
 const THREAD_NAME: &str = "embedded-broker";
 /// The only node of the cluster.
 const NODE_ID: i32 = 1;
-
-/// Log directives (the syntax of `RUST_LOG`) under which the broker's own log lines stay out of a
-/// terminal: at `info` it writes several lines for every rebalance of every group.
-pub const LOG_DIRECTIVES: &str = "nisshi=error";
 
 type KafkaBroker = Broker<Controller<ArcDynStorage>, ArcDynStorage>;
 
@@ -133,10 +140,12 @@ impl EmbeddedBroker {
         let (stop, stopped) = oneshot::channel();
         let (ready_sender, ready) = mpsc::channel();
         let (ended_sender, ended) = mpsc::channel();
+        let logs = Quiet::dispatch();
         let thread = thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
-                run(port, &ready_sender, stopped);
+                Quiet::install(&logs);
+                run(port, &ready_sender, stopped, logs);
                 drop(ended_sender);
             })
             .map_err(EmbeddedBrokerError::Thread)?;
@@ -211,9 +220,10 @@ fn free_port() -> Result<u16, EmbeddedBrokerError> {
 type Ready = mpsc::Sender<Result<(), EmbeddedBrokerError>>;
 
 /// The whole life of the broker's thread.
-fn run(port: u16, ready: &Ready, stopped: oneshot::Receiver<()>) {
+fn run(port: u16, ready: &Ready, stopped: oneshot::Receiver<()>, logs: Dispatch) {
     let runtime = match Builder::new_multi_thread()
         .thread_name(THREAD_NAME)
+        .on_thread_start(move || Quiet::install(&logs))
         .enable_all()
         .build()
     {
