@@ -1,1 +1,3 @@
 //! service-runtime
+
+pub mod database;
