@@ -22,8 +22,10 @@ CREATE TABLE jobs (
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 );
 
--- The claim: due jobs and those whose lease expired, oldest first.
-CREATE INDEX jobs_open ON jobs (kind, COALESCE(lease_until, next_try_at))
+-- The look and the claim: due jobs and those whose lease expired, oldest first.
+CREATE INDEX jobs_open ON jobs (kind, COALESCE(lease_until, next_try_at), partition_id)
     WHERE state IN ('due', 'leased');
 CREATE INDEX jobs_dead ON jobs (kind) WHERE state = 'dead';
+-- The lists: of an order, and the newest.
 CREATE INDEX jobs_order ON jobs (order_id, kind);
+CREATE INDEX jobs_newest ON jobs (kind, created_at);

@@ -1,3 +1,4 @@
 //! service-runtime
 
 pub mod database;
+pub mod jobs;

@@ -21,6 +21,9 @@ pub enum DatabaseError {
     /// Another writer of this process held the SQLite database for too long.
     #[error("another transaction of this process kept the database for more than {0:?}")]
     WriterBusy(Duration),
+    /// No answer in the time the caller gave; see [`within`](super::within).
+    #[error("the database did not answer within {0:?}")]
+    NoAnswer(Duration),
     /// The set of migrations is not well-formed: see [`Database::migrate`](super::Database::migrate).
     #[error("migration {version} {problem}")]
     Migrations {
@@ -53,7 +56,7 @@ impl DatabaseError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::WriterBusy(_) => ErrorClass::Again,
-            Self::Folder { .. } => ErrorClass::Unavailable,
+            Self::Folder { .. } | Self::NoAnswer(_) => ErrorClass::Unavailable,
             Self::Url(_) | Self::Migrations { .. } => ErrorClass::Bug,
             Self::Migrate(
                 MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _),

@@ -114,6 +114,19 @@ impl Database {
     }
 }
 
+/// Bounds a request: a server that vanished from the network is not noticed before the operating
+/// system gives up, many minutes later. The request's transaction is rolled back when it is dropped.
+///
+/// # Errors
+/// [`DatabaseError::NoAnswer`] after `limit`, else those of the request.
+pub async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    let elapsed = |_| Err(DatabaseError::NoAnswer(limit));
+    timeout(limit, request).await.unwrap_or_else(elapsed)
+}
+
 fn connect_options(url: &str) -> Result<AnyConnectOptions, DatabaseError> {
     AnyConnectOptions::from_str(url).map_err(|error| DatabaseError::Url(error.to_string()))
 }

@@ -22,5 +22,5 @@ mod tx;
 pub use config::DatabaseConfig;
 pub use dialect::Dialect;
 pub use error::{DatabaseError, ErrorClass};
-pub use handle::Database;
+pub use handle::{Database, within};
 pub use tx::Tx;

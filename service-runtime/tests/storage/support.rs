@@ -1,11 +1,19 @@
-//! A fresh database per test.
+//! A fresh database per test, jobs to put into it, and waiting with a deadline.
 
-use std::env;
+use std::{
+    env, io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use secrecy::SecretString;
-use service_runtime::database::{Database, DatabaseConfig, Dialect};
+use service_runtime::{
+    database::{Database, DatabaseConfig, Dialect},
+    jobs::{self, JobFilter, JobRow, NewJob},
+};
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
+use tracing::subscriber::DefaultGuard;
 use uuid::Uuid;
 
 /// A database that exists for one test; its configuration opens it again, like a second process.
@@ -91,4 +99,74 @@ pub(crate) async fn number(database: &Database, sql: &str) -> i64 {
         .fetch_one(database.pool())
         .await
         .unwrap()
+}
+
+/// A job of the kind `mail` for the order `order-ID`.
+pub(crate) fn mail(id: &str, partition: i32) -> NewJob {
+    NewJob {
+        job_id: id.into(),
+        kind: "mail".into(),
+        order_id: format!("order-{id}"),
+        partition,
+        payload: format!(r#"{{"to":"{id}"}}"#),
+        age_from: None,
+    }
+}
+
+/// Inserts jobs in a transaction of their own; the number of new ones.
+pub(crate) async fn insert(database: &Database, new: &[NewJob]) -> u64 {
+    let mut tx = database.begin().await.unwrap();
+    let inserted = jobs::insert(&mut tx, database.dialect(), new).await;
+    tx.commit().await.unwrap();
+    inserted.unwrap()
+}
+
+/// The stored job of this id.
+pub(crate) async fn row(database: &Database, id: &str) -> JobRow {
+    let rows = jobs::list(database, &JobFilter::default(), 1000).await;
+    let mut rows = rows.unwrap().into_iter();
+    rows.find(|row| row.job_id == id).expect("the job exists")
+}
+
+/// Waits until the condition holds, at most 20 seconds.
+pub(crate) async fn eventually<F>(what: &str, mut condition: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What this thread logs.
+#[derive(Clone, Default)]
+pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    /// Captures until the guard is dropped.
+    pub(crate) fn capture() -> (Self, DefaultGuard) {
+        let logs = Self::default();
+        let writer = logs.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (logs, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
