@@ -19,6 +19,11 @@ impl Backoff {
         self.initial.saturating_mul(1 << doublings).min(self.max)
     }
 
+    /// A random delay after the `attempt`-th failure, counted from 1.
+    pub fn wait(&self, attempt: u32) -> Duration {
+        self.delay(attempt, rand::random())
+    }
+
     /// The delay after the `attempt`-th failure, counted from 1; `random` is uniform in 0..=1 (a
     /// value outside counts as the nearer end, NaN as 1).
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
