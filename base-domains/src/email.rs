@@ -1,0 +1,36 @@
+//! The rule for an e-mail address: plain enough that no mail header can be forged with it.
+
+/// Longest address, in bytes (RFC 5321, section 4.5.3.1.3 with its erratum 1690).
+const MAX_ADDRESS: usize = 254;
+/// Longest part before the `@`, in bytes (RFC 5321, section 4.5.3.1.1).
+const MAX_LOCAL: usize = 64;
+/// Longest label of a domain name, in bytes (RFC 1035, section 2.3.4).
+const MAX_LABEL: usize = 63;
+/// What RFC 5322 allows in a local part only inside quotes, which are not accepted here.
+const SPECIALS: &[char] = &['<', '>', '(', ')', '[', ']', ',', ';', ':', '\\', '"'];
+
+/// Says what is wrong with `address`. Whether the mailbox exists only a mail can tell.
+pub(crate) fn check(address: &str) -> Result<(), &'static str> {
+    if address.len() > MAX_ADDRESS {
+        return Err("must not be longer than 254 bytes");
+    }
+    match address.split_once('@') {
+        Some((local, domain)) if is_local_part(local) && is_domain(domain) => Ok(()),
+        _ => Err("must be an e-mail address such as name@example.com"),
+    }
+}
+
+fn is_local_part(local: &str) -> bool {
+    local.len() <= MAX_LOCAL
+        && local.split('.').all(|atom| !atom.is_empty())
+        && !local.contains(|c: char| c.is_whitespace() || c.is_control() || SPECIALS.contains(&c))
+}
+
+fn is_domain(domain: &str) -> bool {
+    domain.split('.').all(|label| {
+        (1..=MAX_LABEL).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    })
+}
