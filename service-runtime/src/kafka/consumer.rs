@@ -1,0 +1,457 @@
+//! The consumer loop: poll, collect a batch, hand it to the handler, store offsets.
+//!
+//! One task owns the consumer and everything happens inline between two polls, so nothing is in
+//! flight when partitions leave. While a dependency is down the loop holds its batch, pauses its
+//! partitions and keeps polling, so that the member stays in its group. Rebalance callbacks run
+//! inside `recv`; new partitions start paused until the handler has checked them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::time::Instant;
+
+use super::config::KafkaConfig;
+use super::context::{LoopContext, RebalanceEvent};
+use super::{PartitionId, Progress, Record, client};
+use crate::health::Component;
+use crate::jobs::Backoff;
+use crate::lifecycle::Shutdown;
+
+/// A partition that was just assigned, and where its group stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// Its number.
+    pub partition: PartitionId,
+    /// The group's committed offset, if it has one.
+    pub committed: Option<i64>,
+    /// First offset that the log still has.
+    pub begin: i64,
+    /// Offset of the next record to be written.
+    pub end: i64,
+}
+
+/// Where to read a partition from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From the group's committed offset, or the beginning if it has none.
+    Committed,
+    /// From this offset.
+    At(i64),
+}
+
+/// Why a batch could not be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum Interruption {
+    /// A dependency is down: the same batch is tried again, with back-off and without limit.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It must not go on: the loop ends with this reason.
+    #[error("{0}")]
+    Stop(String),
+}
+
+/// What is done with the records.
+pub trait BatchHandler: Send {
+    /// Says where a newly assigned partition starts. Called again after `Unavailable`.
+    fn check(
+        &mut self,
+        assigned: &Assigned,
+    ) -> impl Future<Output = Result<Start, Interruption>> + Send;
+
+    /// Gives every record of `batch` its effect, durably and published. Records of one partition
+    /// are in offset order. After an error the same batch comes again, perhaps longer, perhaps
+    /// without partitions that were revoked.
+    fn handle(&mut self, batch: &[Record])
+    -> impl Future<Output = Result<(), Interruption>> + Send;
+}
+
+/// Why the loop ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum LoopError {
+    /// The client cannot be made or subscribed.
+    #[error("the consumer cannot start: {0}")]
+    Start(#[source] KafkaError),
+    /// The client is unusable from now on.
+    #[error("the consumer failed for good: {0}")]
+    Fatal(String),
+    /// The handler refused to go on.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+/// Bounds of the loop.
+#[derive(Debug, Clone)]
+pub struct LoopSettings {
+    /// Most records in one batch.
+    pub max_batch: usize,
+    /// Waits between attempts while a dependency is down.
+    pub backoff: Backoff,
+    /// How long leaving the group may take at the end.
+    pub close_timeout: Duration,
+}
+
+impl Default for LoopSettings {
+    fn default() -> Self {
+        Self {
+            max_batch: 500,
+            backoff: Backoff {
+                initial: Duration::from_millis(200),
+                max: Duration::from_secs(5),
+            },
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How often an idle loop shows that it lives.
+const TICK: Duration = Duration::from_secs(1);
+/// Bound of one question to the broker about a new partition.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads one topic in one group and feeds a [`BatchHandler`].
+pub struct ConsumerLoop<H> {
+    consumer: Arc<StreamConsumer<LoopContext>>,
+    topic: String,
+    group: String,
+    handler: H,
+    settings: LoopSettings,
+    health: Component,
+    progress: Progress,
+    /// `true`: checked, its records may be handled.
+    partitions: BTreeMap<PartitionId, bool>,
+    batch: Vec<Record>,
+    /// Where records arrived for partitions that were not checked yet: read again from there.
+    read_again: BTreeMap<PartitionId, i64>,
+    blocked: Option<Blocked>,
+}
+
+/// The loop waits for a dependency.
+struct Blocked {
+    attempt: u32,
+    retry_at: Instant,
+}
+
+impl<H> std::fmt::Debug for ConsumerLoop<H> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ConsumerLoop({} of {})", self.group, self.topic)
+    }
+}
+
+impl<H: BatchHandler> ConsumerLoop<H> {
+    /// Joins `group`; no broker needs to answer yet.
+    ///
+    /// # Errors
+    /// librdkafka does not accept the settings.
+    pub fn new(
+        config: &KafkaConfig,
+        group: &str,
+        handler: H,
+        settings: LoopSettings,
+        health: Component,
+        progress: Progress,
+    ) -> Result<Self, LoopError> {
+        let consumer: StreamConsumer<LoopContext> = client::consumer(config, group)
+            .create_with_context(LoopContext::default())
+            .map_err(LoopError::Start)?;
+        consumer
+            .subscribe(&[&config.topic])
+            .map_err(LoopError::Start)?;
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            topic: config.topic.clone(),
+            group: group.to_owned(),
+            handler,
+            settings,
+            health,
+            progress,
+            partitions: BTreeMap::new(),
+            batch: Vec::new(),
+            read_again: BTreeMap::new(),
+            blocked: None,
+        })
+    }
+
+    /// Runs until `shutdown`, then leaves the group.
+    ///
+    /// # Errors
+    /// A fatal client error, or the handler refuses to go on.
+    pub async fn run(mut self, shutdown: &Shutdown) -> Result<(), LoopError> {
+        let result = self.turns(shutdown).await;
+        self.close().await;
+        result
+    }
+
+    async fn turns(&mut self, shutdown: &Shutdown) -> Result<(), LoopError> {
+        while !shutdown.is_cancelled() {
+            self.health.heartbeat();
+            self.receive(shutdown).await?;
+            self.note_rebalances();
+            let due = match &self.blocked {
+                Some(blocked) => Instant::now() >= blocked.retry_at,
+                None => !self.batch.is_empty() || self.has_unchecked(),
+            };
+            if due && !shutdown.is_cancelled() {
+                match self.attempt().await {
+                    Ok(()) => self.unblock(),
+                    Err(Interruption::Unavailable(reason)) => self.block(&reason),
+                    Err(Interruption::Stop(reason)) => return Err(LoopError::Stopped(reason)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a record, a rebalance, the end of a wait or the next tick; then takes what else
+    /// is already here.
+    async fn receive(&mut self, shutdown: &Shutdown) -> Result<(), LoopError> {
+        let consumer = Arc::clone(&self.consumer);
+        let tick = Instant::now() + TICK;
+        let until = self
+            .blocked
+            .as_ref()
+            .map_or(tick, |blocked| blocked.retry_at.min(tick));
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            () = consumer.context().changed.notified() => return Ok(()),
+            received = consumer.recv() => self.take(received.map(|message| Record::from(&message)))?,
+            () = tokio::time::sleep_until(until) => return Ok(()),
+        }
+        while self.batch.len() < self.settings.max_batch {
+            match consumer.recv().now_or_never() {
+                Some(received) => self.take(received.map(|message| Record::from(&message)))?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, received: Result<Record, KafkaError>) -> Result<(), LoopError> {
+        // A rebalance may have happened inside the poll that brought this record.
+        self.note_rebalances();
+        match received {
+            Ok(record) => {
+                if self.partitions.get(&record.partition) == Some(&true) {
+                    // Paused or not, it is the next one of its partition (rule R8).
+                    self.batch.push(record);
+                } else {
+                    self.read_again
+                        .entry(record.partition)
+                        .and_modify(|offset| *offset = record.offset.min(*offset))
+                        .or_insert(record.offset);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if let Some((code, reason)) = self.consumer.client().fatal_error() {
+                    return Err(LoopError::Fatal(format!("{code}: {reason}")));
+                }
+                // librdkafka recovers from everything else by itself.
+                tracing::debug!(group = self.group, %error, "The consumer reports an error.");
+                Ok(())
+            }
+        }
+    }
+
+    fn note_rebalances(&mut self) {
+        for event in self.consumer.context().take_events() {
+            match event {
+                RebalanceEvent::Assigned(partitions) => {
+                    tracing::info!(group = self.group, ?partitions, "Partitions assigned.");
+                    for partition in partitions {
+                        self.partitions.insert(partition, false);
+                        self.read_again.remove(&partition);
+                        self.batch.retain(|record| record.partition != partition);
+                    }
+                }
+                RebalanceEvent::Revoked(partitions) => {
+                    tracing::info!(group = self.group, ?partitions, "Partitions revoked.");
+                    for partition in partitions {
+                        self.partitions.remove(&partition);
+                        self.progress.forget(partition);
+                        self.read_again.remove(&partition);
+                        self.batch.retain(|record| record.partition != partition);
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_unchecked(&self) -> bool {
+        self.partitions.values().any(|checked| !checked)
+    }
+
+    /// Checks new partitions and handles the batch: everything that may have to wait.
+    async fn attempt(&mut self) -> Result<(), Interruption> {
+        let unchecked: Vec<PartitionId> = self
+            .partitions
+            .iter()
+            .filter_map(|(partition, checked)| (!checked).then_some(*partition))
+            .collect();
+        for partition in unchecked {
+            self.check(partition).await?;
+        }
+        if !self.batch.is_empty() {
+            self.handler.handle(&self.batch).await?;
+            self.store_offsets();
+            self.batch.clear();
+        }
+        Ok(())
+    }
+
+    async fn check(&mut self, partition: PartitionId) -> Result<(), Interruption> {
+        let assigned = self.stand_of(partition).await?;
+        let start = self.handler.check(&assigned).await?;
+        let seek = match start {
+            Start::At(offset) => Some(offset),
+            Start::Committed => self.read_again.get(&partition).copied(),
+        };
+        if let Some(offset) = seek {
+            tracing::info!(group = self.group, partition, offset, "Reading again from an earlier offset.");
+            self.seek(partition, offset).await?;
+        }
+        self.read_again.remove(&partition);
+        self.partitions.insert(partition, true);
+        let position = match start {
+            Start::At(offset) => offset,
+            Start::Committed => assigned.committed.unwrap_or(assigned.begin),
+        };
+        self.progress.advance(partition, position);
+        if self.blocked.is_none() {
+            self.flow(Flow::Resume, &[partition]);
+        }
+        Ok(())
+    }
+
+    async fn stand_of(&self, partition: PartitionId) -> Result<Assigned, Interruption> {
+        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut wanted = TopicPartitionList::new();
+            wanted.add_partition(&topic, partition);
+            let committed = consumer.committed_offsets(wanted, BROKER_TIMEOUT)?;
+            let (begin, end) = consumer.fetch_watermarks(&topic, partition, BROKER_TIMEOUT)?;
+            let committed = committed
+                .find_partition(&topic, partition)
+                .and_then(|element| match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                });
+            Ok(Assigned {
+                partition,
+                committed,
+                begin,
+                end,
+            })
+        });
+        match asked.await {
+            Ok(Ok(assigned)) => Ok(assigned),
+            Ok(Err(error)) => Err(broker_down(&error)),
+            Err(_) => Err(broker_down(&KafkaError::Canceled)),
+        }
+    }
+
+    async fn seek(&self, partition: PartitionId, offset: i64) -> Result<(), Interruption> {
+        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
+        let sought = tokio::task::spawn_blocking(move || {
+            consumer.seek(&topic, partition, Offset::Offset(offset), BROKER_TIMEOUT)
+        });
+        match sought.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(broker_down(&error)),
+            Err(_) => Err(broker_down(&KafkaError::Canceled)),
+        }
+    }
+
+    fn block(&mut self, reason: &str) {
+        let attempt = self.blocked.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
+        let wait = self.settings.backoff.wait(attempt);
+        self.blocked = Some(Blocked {
+            attempt,
+            retry_at: Instant::now() + wait,
+        });
+        self.health.set_not_ready(reason);
+        metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
+            .increment(1);
+        if attempt == 1 {
+            tracing::warn!(group = self.group, reason, "Partitions paused until this works again.");
+        }
+        // Every time: partitions that came since start unpaused (rule R8).
+        let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
+        self.flow(Flow::Pause, &assigned);
+    }
+
+    fn unblock(&mut self) {
+        if let Some(blocked) = self.blocked.take() {
+            let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
+            self.flow(Flow::Resume, &assigned);
+            tracing::info!(group = self.group, attempts = blocked.attempt, "Partitions resumed.");
+        }
+        if !self.partitions.is_empty() {
+            self.health.set_ready();
+        }
+    }
+
+    fn flow(&self, flow: Flow, partitions: &[PartitionId]) {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        let result = match flow {
+            Flow::Pause => self.consumer.pause(&list),
+            Flow::Resume => self.consumer.resume(&list),
+        };
+        if let Err(error) = result {
+            // Only partitions that left meanwhile.
+            tracing::debug!(group = self.group, ?flow, %error, "Flow of partitions not changed.");
+        }
+    }
+
+    /// The one place where offsets are stored: after the batch is durable and published.
+    fn store_offsets(&self) {
+        let mut next: BTreeMap<PartitionId, i64> = BTreeMap::new();
+        for record in &self.batch {
+            next.insert(record.partition, record.offset + 1);
+        }
+        for (partition, offset) in next {
+            self.progress.advance(partition, offset);
+            let mut list = TopicPartitionList::new();
+            let stored = list
+                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .and_then(|()| self.consumer.store_offsets(&list));
+            match stored {
+                Ok(()) => {}
+                // The partition left while its batch was handled: its new owner repeats the work.
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) => {}
+                Err(error) => {
+                    tracing::warn!(group = self.group, partition, %error, "Offset not stored; work may be repeated.");
+                }
+            }
+        }
+    }
+
+    /// Leaves the group, which commits the stored offsets; bounded, because closing can block on
+    /// a broker that does not answer.
+    async fn close(self) {
+        let (group, timeout) = (self.group.clone(), self.settings.close_timeout);
+        let closing = tokio::task::spawn_blocking(move || drop(self.consumer));
+        if tokio::time::timeout(timeout, closing).await.is_err() {
+            tracing::warn!(group, "The consumer did not close in time; its offsets may be repeated.");
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Flow {
+    Pause,
+    Resume,
+}
+
+fn broker_down(error: &KafkaError) -> Interruption {
+    Interruption::Unavailable(format!("the broker does not answer: {error}"))
+}

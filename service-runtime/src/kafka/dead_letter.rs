@@ -1,0 +1,211 @@
+//! Dead letters: records that cannot have their effect, kept with their original bytes.
+//!
+//! The headers are Spring Kafka's (`kafka_dlt-*`, numbers as big-endian integers), so that the
+//! tools of that world read them. The error text is capped and never holds payload data.
+
+use std::sync::Arc;
+
+use super::{EventProducer, NewRecord, ProduceError, Record};
+
+/// Longest error text in a header, in bytes.
+const MAX_ERROR_BYTES: usize = 1024;
+
+/// Names of Spring's dead-letter headers.
+pub mod dlt {
+    /// Topic the record was read from.
+    pub const ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
+    /// Its partition, 4 bytes big-endian.
+    pub const ORIGINAL_PARTITION: &str = "kafka_dlt-original-partition";
+    /// Its offset, 8 bytes big-endian.
+    pub const ORIGINAL_OFFSET: &str = "kafka_dlt-original-offset";
+    /// Its timestamp in epoch milliseconds, 8 bytes big-endian.
+    pub const ORIGINAL_TIMESTAMP: &str = "kafka_dlt-original-timestamp";
+    /// The group that could not handle it.
+    pub const ORIGINAL_CONSUMER_GROUP: &str = "kafka_dlt-original-consumer-group";
+    /// Stable code of the cause.
+    pub const EXCEPTION_FQCN: &str = "kafka_dlt-exception-fqcn";
+    /// What was wrong, in words.
+    pub const EXCEPTION_MESSAGE: &str = "kafka_dlt-exception-message";
+}
+
+/// The dead-letter topic of `group` for `topic`.
+#[must_use]
+pub fn dead_letter_topic(topic: &str, group: &str) -> String {
+    format!("{topic}.{group}.dlt")
+}
+
+/// Writes the dead letters of one group.
+pub struct DeadLetters {
+    producer: Arc<dyn EventProducer>,
+    topic: String,
+    group: String,
+}
+
+impl std::fmt::Debug for DeadLetters {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "DeadLetters({} of {})", self.group, self.topic)
+    }
+}
+
+impl DeadLetters {
+    /// Dead letters of `group`, which reads `topic`.
+    #[must_use]
+    pub fn new(producer: Arc<dyn EventProducer>, topic: &str, group: &str) -> Self {
+        Self {
+            producer,
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+        }
+    }
+
+    /// Appends `record` to the dead-letter topic and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// The broker did not acknowledge: the caller must not move past the record.
+    pub async fn publish(
+        &self,
+        record: &Record,
+        code: &str,
+        message: &str,
+    ) -> Result<(), ProduceError> {
+        let letter = self.letter(record, code, message);
+        let delivered = self.producer.enqueue(&letter)?.await?;
+        metrics::counter!("dead_letters_total", "group" => self.group.clone(), "code" => code.to_owned())
+            .increment(1);
+        tracing::warn!(
+            group = self.group,
+            partition = record.partition,
+            offset = record.offset,
+            code,
+            reason = message,
+            dead_letter_topic = letter.topic,
+            dead_letter_offset = delivered.offset,
+            "Record dead-lettered."
+        );
+        Ok(())
+    }
+
+    fn letter(&self, record: &Record, code: &str, message: &str) -> NewRecord {
+        let timestamp = record.timestamp.unwrap_or(-1);
+        let added: [(&str, Vec<u8>); 7] = [
+            (dlt::ORIGINAL_TOPIC, self.topic.as_bytes().to_vec()),
+            (
+                dlt::ORIGINAL_PARTITION,
+                record.partition.to_be_bytes().to_vec(),
+            ),
+            (dlt::ORIGINAL_OFFSET, record.offset.to_be_bytes().to_vec()),
+            (dlt::ORIGINAL_TIMESTAMP, timestamp.to_be_bytes().to_vec()),
+            (
+                dlt::ORIGINAL_CONSUMER_GROUP,
+                self.group.as_bytes().to_vec(),
+            ),
+            (dlt::EXCEPTION_FQCN, code.as_bytes().to_vec()),
+            (
+                dlt::EXCEPTION_MESSAGE,
+                capped(message, MAX_ERROR_BYTES).as_bytes().to_vec(),
+            ),
+        ];
+        // A record that was redriven and failed again carries our headers already: replace them.
+        let kept = record
+            .headers
+            .iter()
+            .filter(|(name, _)| !added.iter().any(|(ours, _)| ours == name))
+            .cloned();
+        NewRecord {
+            topic: dead_letter_topic(&self.topic, &self.group),
+            partition: Some(record.partition),
+            key: record.key.clone(),
+            headers: kept
+                .chain(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
+                .collect(),
+            value: record.value.clone(),
+        }
+    }
+}
+
+/// `text` cut to at most `limit` bytes at a character's border.
+fn capped(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit)
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::kafka::{Delivered, Delivery};
+
+    #[derive(Default)]
+    struct Sink(Mutex<Vec<NewRecord>>);
+
+    impl EventProducer for Sink {
+        fn enqueue(&self, record: &NewRecord) -> Result<Delivery, ProduceError> {
+            self.0.lock().unwrap().push(record.clone());
+            let partition = record.partition.unwrap_or(0);
+            Ok(Box::pin(async move {
+                Ok(Delivered {
+                    partition,
+                    offset: 0,
+                })
+            }))
+        }
+    }
+
+    fn poison() -> Record {
+        Record {
+            partition: 2,
+            offset: 77,
+            timestamp: Some(1_700_000_000_123),
+            key: Some(b"key".to_vec()),
+            headers: vec![
+                ("mine".to_owned(), b"kept".to_vec()),
+                (dlt::EXCEPTION_MESSAGE.to_owned(), b"old".to_vec()),
+            ],
+            value: Some(b"\xff garbage \0".to_vec()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_letter_has_the_original_bytes_and_springs_headers() {
+        let sink = Arc::new(Sink::default());
+        let letters = DeadLetters::new(sink.clone(), "orders", "stock");
+        letters
+            .publish(&poison(), "undecodable", "not JSON")
+            .await
+            .unwrap();
+        let sent = sink.0.lock().unwrap().remove(0);
+        assert_eq!(sent.topic, "orders.stock.dlt");
+        assert_eq!(sent.partition, Some(2));
+        assert_eq!(sent.key, poison().key);
+        assert_eq!(sent.value, poison().value);
+        let expected: Vec<(String, Vec<u8>)> = [
+            ("mine", b"kept".to_vec()),
+            ("kafka_dlt-original-topic", b"orders".to_vec()),
+            ("kafka_dlt-original-partition", vec![0, 0, 0, 2]),
+            ("kafka_dlt-original-offset", vec![0, 0, 0, 0, 0, 0, 0, 77]),
+            (
+                "kafka_dlt-original-timestamp",
+                1_700_000_000_123_i64.to_be_bytes().to_vec(),
+            ),
+            ("kafka_dlt-original-consumer-group", b"stock".to_vec()),
+            ("kafka_dlt-exception-fqcn", b"undecodable".to_vec()),
+            ("kafka_dlt-exception-message", b"not JSON".to_vec()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        assert_eq!(sent.headers, expected);
+    }
+
+    #[test]
+    fn an_error_text_is_cut_at_a_character_border() {
+        assert_eq!(capped("short", 10), "short");
+        assert_eq!(capped("aéé", 4), "aé");
+    }
+}

@@ -1,0 +1,287 @@
+//! One batch: read, lock, fold, decide, commit, publish (design section 4).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+
+use base_domains::{OrderId, OrderState, header, home_partition};
+use futures_util::FutureExt;
+
+use super::Shared;
+use super::decider::{Change, DecideError, Decider, Decision};
+use super::outcome::seal;
+use super::plan::{Kind, OrderRow, Plan, fold};
+use super::store::ChangedRow;
+use crate::database::{DatabaseError, ErrorClass, Tx};
+use crate::kafka::{Interruption, NewRecord, PartitionId, ProduceError, Record};
+
+/// Why a batch was rolled back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BatchError {
+    /// Deadlock, serialization, busy: the same again, at once.
+    #[error("{0}")]
+    Again(String),
+    /// Database or broker down: the same again, later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A defect in code or data: bisect.
+    #[error("{0}")]
+    Bug(String),
+    /// This process cannot go on.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl From<BatchError> for Interruption {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Fatal(reason) => Self::Stop(reason),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<DatabaseError> for BatchError {
+    fn from(error: DatabaseError) -> Self {
+        let text = format!("database: {error}");
+        match error.class() {
+            ErrorClass::Again => Self::Again(text),
+            ErrorClass::Unavailable => Self::Unavailable(text),
+            ErrorClass::Bug => Self::Bug(text),
+        }
+    }
+}
+
+impl From<sqlx::Error> for BatchError {
+    fn from(error: sqlx::Error) -> Self {
+        DatabaseError::from(error).into()
+    }
+}
+
+impl From<DecideError> for BatchError {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::Database(error) => error.into(),
+            DecideError::Bug(text) => Self::Bug(text),
+        }
+    }
+}
+
+impl From<ProduceError> for BatchError {
+    fn from(error: ProduceError) -> Self {
+        // Never a dead letter, never skipped: whatever the broker says, the batch waits.
+        match error {
+            ProduceError::Fatal(_) => Self::Fatal(error.to_string()),
+            _ => Self::Unavailable(format!("broker: {error}")),
+        }
+    }
+}
+
+/// Whether decisions are made, or (for the one record that a defect was bisected to) only folds.
+#[derive(Debug, Clone)]
+pub(super) enum Mode {
+    Decide,
+    /// The decision fails with this reason (rule R2).
+    FoldOnly(String),
+}
+
+/// A slice of the polled batch with what each record is.
+pub(super) struct Batch<'a> {
+    pub(super) records: &'a [Record],
+    pub(super) kinds: &'a [Kind],
+}
+
+/// Runs the batch's transaction and publishes its outcomes; on success everything is durable and
+/// published, and the offsets may be stored.
+pub(super) async fn process<D: Decider>(
+    shared: &Shared<D>,
+    batch: &Batch<'_>,
+    mode: &Mode,
+) -> Result<(), BatchError> {
+    let mut tx = shared.database.begin().await?;
+    let orders = order_ids(batch.kinds, shared.partitions());
+    let mut rows = shared.store.lock_orders(&mut tx, &orders).await?;
+    let before = rows.clone();
+    let plan = fold(batch.kinds, &mut rows);
+    let changes = changes(batch, &plan, &orders);
+    let decisions = decide(shared, &mut tx, &changes, mode).await?;
+    let outcomes = settle(shared, &changes, decisions, &mut rows).await?;
+    let publish = to_publish(&rows, &plan, &outcomes);
+    let changed = changed_rows(&before, &rows, &outcomes);
+    shared.store.write_orders(&mut tx, &changed).await?;
+    shared
+        .store
+        .write_positions(&mut tx, &next_offsets(batch.records))
+        .await?;
+    tx.commit().await?;
+    shared.count(&plan, batch.kinds, publish.len());
+    shared.tell(&changes);
+    republish(shared, &publish).await
+}
+
+fn order_ids(kinds: &[Kind], partitions: i32) -> BTreeMap<OrderId, PartitionId> {
+    kinds
+        .iter()
+        .filter_map(Kind::heading)
+        .map(|heading| {
+            (
+                heading.order_id,
+                home_partition(heading.order_id, partitions),
+            )
+        })
+        .collect()
+}
+
+fn changes<'a>(
+    batch: &Batch<'a>,
+    plan: &Plan,
+    orders: &BTreeMap<OrderId, PartitionId>,
+) -> Vec<Change<'a>> {
+    plan.steps
+        .iter()
+        .filter_map(|step| {
+            let heading = batch.kinds[step.index].heading()?;
+            Some(Change {
+                status: step.status,
+                before: step.before,
+                heading,
+                record: &batch.records[step.index],
+                home_partition: *orders.get(&heading.order_id)?,
+            })
+        })
+        .collect()
+}
+
+async fn decide<D: Decider>(
+    shared: &Shared<D>,
+    tx: &mut Tx,
+    changes: &[Change<'_>],
+    mode: &Mode,
+) -> Result<Vec<Decision>, BatchError> {
+    if let Mode::FoldOnly(reason) = mode {
+        let failed = Decision::Failed {
+            code: "decision_failed",
+            reason: reason.clone(),
+        };
+        return Ok(vec![failed; changes.len()]);
+    }
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let decisions = AssertUnwindSafe(shared.decider.decide(tx, changes))
+        .catch_unwind()
+        .await
+        .map_err(|_| BatchError::Bug("the decision panicked".to_owned()))??;
+    if decisions.len() != changes.len() {
+        return Err(BatchError::Bug(format!(
+            "{} decisions about {} changes",
+            decisions.len(),
+            changes.len()
+        )));
+    }
+    Ok(decisions)
+}
+
+/// Outcomes to store, by order. Dead letters are acknowledged here, before the commit: afterwards
+/// the record would already count as done.
+async fn settle<D: Decider>(
+    shared: &Shared<D>,
+    changes: &[Change<'_>],
+    decisions: Vec<Decision>,
+    rows: &mut BTreeMap<OrderId, OrderRow>,
+) -> Result<BTreeMap<OrderId, String>, BatchError> {
+    let mut outcomes = BTreeMap::new();
+    for (change, decision) in changes.iter().zip(decisions) {
+        let Some(row) = rows.get_mut(&change.order_id()) else {
+            continue;
+        };
+        let failure = match decision {
+            Decision::Done => None,
+            Decision::Failed { code, reason } => Some((code, reason)),
+            Decision::Append(event) => match seal(
+                &shared.encoder,
+                &event,
+                OrderState::from(Some(change.status)),
+                shared.partitions(),
+                change.record.header(header::TRACEPARENT),
+            ) {
+                Ok(outcome) => {
+                    row.outcome_rank = outcome.status.rank();
+                    let text = serde_json::to_string(&outcome.encoded)
+                        .map_err(|error| BatchError::Bug(error.to_string()))?;
+                    outcomes.insert(change.order_id(), text);
+                    None
+                }
+                Err(error) => Some(("unsealed_outcome", error.to_string())),
+            },
+        };
+        row.failed = failure.is_some();
+        if let Some((code, reason)) = failure {
+            shared
+                .dead_letters
+                .publish(change.record, code, &reason)
+                .await?;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// New outcomes and those of repeated causes; what the fold is already past needs no publishing.
+fn to_publish(
+    rows: &BTreeMap<OrderId, OrderRow>,
+    plan: &Plan,
+    outcomes: &BTreeMap<OrderId, String>,
+) -> Vec<OrderId> {
+    let wanted: BTreeSet<OrderId> = plan
+        .republish
+        .iter()
+        .chain(outcomes.keys())
+        .copied()
+        .collect();
+    wanted
+        .into_iter()
+        .filter(|order_id| rows.get(order_id).is_some_and(OrderRow::unconfirmed))
+        .collect()
+}
+
+fn changed_rows<'a>(
+    before: &BTreeMap<OrderId, OrderRow>,
+    rows: &'a BTreeMap<OrderId, OrderRow>,
+    outcomes: &BTreeMap<OrderId, String>,
+) -> Vec<ChangedRow<'a>> {
+    rows.iter()
+        .filter(|(order_id, row)| before.get(order_id) != Some(*row) || outcomes.contains_key(order_id))
+        .map(|(order_id, row)| ChangedRow {
+            order_id: *order_id,
+            row,
+            outcome: outcomes
+                .get(order_id)
+                .map(|text| (row.outcome_rank, text.clone())),
+        })
+        .collect()
+}
+
+fn next_offsets(records: &[Record]) -> BTreeMap<PartitionId, i64> {
+    let mut next = BTreeMap::new();
+    for record in records {
+        let offset = next.entry(record.partition).or_insert(0);
+        *offset = (record.offset + 1).max(*offset);
+    }
+    next
+}
+
+/// Publishes the stored bytes of these orders' outcomes and awaits every acknowledgement.
+pub(super) async fn republish<D: Decider>(
+    shared: &Shared<D>,
+    orders: &[OrderId],
+) -> Result<(), BatchError> {
+    let events = shared.store.outcomes(&shared.database, orders).await?;
+    let mut deliveries = Vec::with_capacity(events.len());
+    for event in &events {
+        let record = NewRecord::event(&shared.topic, event);
+        deliveries.push(shared.producer.enqueue(&record)?);
+    }
+    for delivery in deliveries {
+        delivery.await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! How a participant answers its consumer loop: retries, bisection and the checks of an assignment.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::batch::{Batch, BatchError, Mode, process};
+use super::decider::Decider;
+use super::plan::{Kind, kind_of};
+use crate::kafka::{Assigned, BatchHandler, Interruption, Record, Start};
+
+/// Attempts at once for deadlocks and the like, before the loop backs off.
+const AGAIN_LIMIT: u32 = 5;
+
+/// The handler of one participant.
+pub(super) struct Handler<D> {
+    shared: Arc<Shared<D>>,
+    /// Defects in a row; a success resets it.
+    defects: u32,
+    /// Bad records up to this place of the held batch are dead-lettered already.
+    lettered: Vec<(i32, i64)>,
+}
+
+impl<D: Decider> Handler<D> {
+    pub(super) fn new(shared: Arc<Shared<D>>) -> Self {
+        Self {
+            shared,
+            defects: 0,
+            lettered: Vec::new(),
+        }
+    }
+
+    /// Bad records go to the dead-letter topic, acknowledged, before any offset moves.
+    async fn dead_letter_bad(
+        &mut self,
+        records: &[Record],
+        kinds: &[Kind],
+    ) -> Result<(), Interruption> {
+        for (record, kind) in records.iter().zip(kinds) {
+            let place = (record.partition, record.offset);
+            if let Kind::Bad { code, reason } = kind
+                && !self.lettered.contains(&place)
+            {
+                self.shared
+                    .dead_letters
+                    .publish(record, code, reason)
+                    .await
+                    .map_err(BatchError::from)?;
+                self.lettered.push(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bisects on a defect: the good records all get their effect, in order, and the one that
+    /// cannot be decided keeps its fold (rule R2).
+    async fn settle(&mut self, batch: Batch<'_>) -> Result<(), Interruption> {
+        let mut work = vec![batch];
+        while let Some(batch) = work.pop() {
+            match self.process_again(&batch, &Mode::Decide).await {
+                Ok(()) => self.defects = 0,
+                Err(BatchError::Bug(reason)) if batch.records.len() > 1 => {
+                    tracing::debug!(reason, records = batch.records.len(), "Bisecting a batch.");
+                    let middle = batch.records.len() / 2;
+                    let (first, second) = batch.records.split_at(middle);
+                    let (first_kinds, second_kinds) = batch.kinds.split_at(middle);
+                    work.push(Batch {
+                        records: second,
+                        kinds: second_kinds,
+                    });
+                    work.push(Batch {
+                        records: first,
+                        kinds: first_kinds,
+                    });
+                }
+                Err(BatchError::Bug(reason)) => self.give_up(&batch, reason).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Dead-letters the decision about a single record, unless defects come in a row.
+    async fn give_up(&mut self, batch: &Batch<'_>, reason: String) -> Result<(), Interruption> {
+        let limit = self.shared.settings.max_defects;
+        if self.defects >= limit {
+            return Err(Interruption::Unavailable(format!(
+                "stopped dead-lettering after {limit} defects in a row, last: {reason}"
+            )));
+        }
+        tracing::error!(
+            participant = self.shared.name,
+            partition = batch.records[0].partition,
+            offset = batch.records[0].offset,
+            reason,
+            "A decision failed for good."
+        );
+        match self.process_again(batch, &Mode::FoldOnly(reason)).await {
+            Ok(()) => {
+                self.defects += 1;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn process_again(&self, batch: &Batch<'_>, mode: &Mode) -> Result<(), BatchError> {
+        for attempt in 1..=AGAIN_LIMIT {
+            match process(&self.shared, batch, mode).await {
+                Err(BatchError::Again(reason)) => {
+                    tracing::debug!(attempt, reason, "Transaction to be repeated.");
+                    tokio::time::sleep(self.shared.settings.again.wait(attempt)).await;
+                }
+                other => return other,
+            }
+        }
+        Err(BatchError::Unavailable(format!(
+            "the database was busy {AGAIN_LIMIT} times in a row"
+        )))
+    }
+}
+
+impl<D: Decider> BatchHandler for Handler<D> {
+    async fn check(&mut self, assigned: &Assigned) -> Result<Start, Interruption> {
+        let known = self
+            .shared
+            .store
+            .position(&self.shared.database, assigned.partition)
+            .await
+            .map_err(|error| Interruption::Unavailable(format!("database: {error}")))?;
+        start_of(assigned, known, self.shared.settings.allow_truncated_log)
+            .map_err(Interruption::Stop)
+    }
+
+    async fn handle(&mut self, records: &[Record]) -> Result<(), Interruption> {
+        let (partitions, group) = (self.shared.partitions(), &self.shared.group);
+        let kinds: Vec<Kind> = records
+            .iter()
+            .map(|record| kind_of(record, partitions, group))
+            .collect();
+        self.dead_letter_bad(records, &kinds).await?;
+        self.settle(Batch {
+            records,
+            kinds: &kinds,
+        })
+        .await?;
+        self.lettered.clear();
+        Ok(())
+    }
+}
+
+/// Compares where the group, the database and the log stand (rule R6).
+fn start_of(assigned: &Assigned, known: i64, allow_truncated: bool) -> Result<Start, String> {
+    let Assigned {
+        partition,
+        committed,
+        begin,
+        end,
+    } = *assigned;
+    if known > end {
+        return Err(format!(
+            "the log ends at offset {end} of partition {partition}, but the database has read up to {known}: \
+             another cluster or a wiped volume; restore the log or start with an empty database"
+        ));
+    }
+    let from = committed.map_or(begin, |committed| committed.min(known));
+    if from < begin && !allow_truncated {
+        return Err(format!(
+            "partition {partition} begins at offset {begin}, but records from {from} on were not read yet: \
+             orders would be missing; set ALLOW_TRUNCATED_LOG=true to go on without them"
+        ));
+    }
+    if known == 0 && committed.is_none() && begin > 0 && !allow_truncated {
+        return Err(format!(
+            "partition {partition} begins at offset {begin}: a new group would miss the orders before it; \
+             set ALLOW_TRUNCATED_LOG=true to go on without them"
+        ));
+    }
+    Ok(match committed {
+        Some(committed) if known < committed => Start::At(known.max(begin)),
+        _ => Start::Committed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assigned(committed: Option<i64>, begin: i64, end: i64) -> Assigned {
+        Assigned {
+            partition: 1,
+            committed,
+            begin,
+            end,
+        }
+    }
+
+    #[test]
+    fn a_database_at_or_past_the_committed_offset_changes_nothing() {
+        for known in [10, 15, 20] {
+            let start = start_of(&assigned(Some(10), 0, 20), known, false);
+            assert_eq!(start, Ok(Start::Committed));
+        }
+    }
+
+    #[test]
+    fn a_restored_database_is_read_again_from_its_own_offset() {
+        assert_eq!(
+            start_of(&assigned(Some(10), 0, 20), 4, false),
+            Ok(Start::At(4))
+        );
+        assert_eq!(
+            start_of(&assigned(Some(10), 0, 20), 0, false),
+            Ok(Start::At(0))
+        );
+    }
+
+    #[test]
+    fn a_log_shorter_than_the_database_stops_with_both_offsets() {
+        let stop = start_of(&assigned(Some(10), 0, 12), 13, false).unwrap_err();
+        assert!(stop.contains("offset 12 of partition 1"), "{stop}");
+        assert!(stop.contains("up to 13"), "{stop}");
+    }
+
+    #[test]
+    fn a_log_without_its_beginning_refuses_a_new_group_unless_forced() {
+        let new_group = assigned(None, 5, 20);
+        assert!(start_of(&new_group, 0, false).is_err());
+        assert_eq!(start_of(&new_group, 0, true), Ok(Start::Committed));
+    }
+
+    #[test]
+    fn a_log_that_lost_unread_records_refuses_unless_forced() {
+        let restored = assigned(Some(10), 5, 20);
+        assert!(start_of(&restored, 3, false).is_err());
+        assert_eq!(start_of(&restored, 3, true), Ok(Start::At(5)));
+    }
+
+    #[test]
+    fn lost_group_offsets_replay_from_the_beginning() {
+        assert_eq!(
+            start_of(&assigned(None, 0, 20), 20, false),
+            Ok(Start::Committed)
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Outcomes: the events that a decision appends, sealed before they are stored.
+
+use base_domains::{
+    BadRecord, Effect, EncodeError, EncodedEvent, Encoder, OrderEvent, OrderState, OrderStatus,
+    Reading,
+};
+
+/// An outcome that every reader of the log is known to understand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) status: OrderStatus,
+    pub(super) encoded: EncodedEvent,
+}
+
+/// Why an outcome may not be stored (rule R12).
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum SealError {
+    /// It cannot be written.
+    #[error("the outcome cannot be encoded: {0}")]
+    Encode(#[from] EncodeError),
+    /// What was written is not readable.
+    #[error("the encoded outcome cannot be read: {0}")]
+    Read(#[from] BadRecord),
+    /// What was written reads as something else.
+    #[error("the encoded outcome reads as another event")]
+    OtherEvent,
+    /// It would have no effect on the order it is about.
+    #[error("an outcome {outcome} has no effect on an order in state {state}")]
+    NoEffect {
+        /// Status of the outcome.
+        outcome: &'static str,
+        /// Folded status of the order.
+        state: &'static str,
+    },
+}
+
+/// Encodes `event` and proves that it decodes and folds, so that no service can store an outcome
+/// that the others cannot read (rule R12).
+pub(super) fn seal(
+    encoder: &Encoder,
+    event: &OrderEvent,
+    state: OrderState,
+    partitions: i32,
+    traceparent: Option<&str>,
+) -> Result<Outcome, SealError> {
+    let encoded = encoder.encode(event, jiff::Timestamp::now(), traceparent)?;
+    let Reading::Event(heading) = encoded.read_back(partitions)? else {
+        return Err(SealError::OtherEvent);
+    };
+    if heading.order_id != event.order.order_id || heading.decode(Some(encoded.value.as_bytes()))? != *event {
+        return Err(SealError::OtherEvent);
+    }
+    let mut folded = state;
+    if folded.apply(heading.status) == Effect::NoEffect {
+        return Err(SealError::NoEffect {
+            outcome: heading.status.as_str(),
+            state: state.status().map_or("NEW", OrderStatus::as_str),
+        });
+    }
+    Ok(Outcome {
+        status: heading.status,
+        encoded,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base_domains::{OrderId, WireOrder};
+    use super::*;
+
+    fn encoder() -> Encoder {
+        Encoder { writer: "stock-service".to_owned(), type_id: None }
+    }
+
+    fn order() -> WireOrder {
+        WireOrder {
+            order_id: OrderId::from_idempotency_key("test", "seal"),
+            name: "book order".to_owned(),
+            qty: 5,
+            price: 10000.0,
+            email: None,
+            items: None,
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_reads_back_and_folds_is_sealed() {
+        let event = OrderEvent::new(OrderStatus::Reserved, order());
+        let state = OrderState::from(Some(OrderStatus::Pending));
+        let outcome = seal(&encoder(), &event, state, 3, None).unwrap();
+        assert_eq!(outcome.status, OrderStatus::Reserved);
+        assert_eq!(outcome.encoded.key, order().order_id.to_string());
+    }
+
+    #[test]
+    fn an_outcome_without_effect_on_the_folded_state_is_refused() {
+        let event = OrderEvent::new(OrderStatus::Reserved, order());
+        let state = OrderState::from(Some(OrderStatus::Cancelled));
+        assert_eq!(
+            seal(&encoder(), &event, state, 3, None),
+            Err(SealError::NoEffect { outcome: "RESERVED", state: "CANCELLED" })
+        );
+    }
+
+    #[test]
+    fn an_outcome_that_cannot_be_written_is_refused() {
+        let unwritable = WireOrder { price: f64::NAN, ..order() };
+        let event = OrderEvent::new(OrderStatus::Reserved, unwritable);
+        let state = OrderState::from(Some(OrderStatus::Pending));
+        assert_eq!(
+            seal(&encoder(), &event, state, 3, None),
+            Err(SealError::Encode(EncodeError::NotFinite))
+        );
+    }
+}

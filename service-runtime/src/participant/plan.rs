@@ -1,0 +1,278 @@
+//! Reading and folding a batch: pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base_domains::{Effect, Heading, OrderId, OrderState, OrderStatus, Reading, header, read};
+
+use crate::kafka::Record;
+
+/// What a record of the batch is, before any state is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An event of an order.
+    Event(Heading),
+    /// The same, addressed to this group alone after its decision had failed.
+    Redriven(Heading),
+    /// Has no effect and is counted under this name.
+    NoEffect(&'static str),
+    /// Cannot be read by anybody.
+    Bad { code: &'static str, reason: String },
+}
+
+impl Kind {
+    pub(super) fn heading(&self) -> Option<&Heading> {
+        match self {
+            Self::Event(heading) | Self::Redriven(heading) => Some(heading),
+            Self::NoEffect(_) | Self::Bad { .. } => None,
+        }
+    }
+}
+
+/// Reads id and status of `record` (rules R3 and R4); `group` is the one that redrives name.
+pub(super) fn kind_of(record: &Record, partitions: i32, group: &str) -> Kind {
+    let redriven = match record.header(header::REDRIVE_GROUP) {
+        Some(named) if named != group => return Kind::NoEffect("redriven_for_another_group"),
+        named => named.is_some(),
+    };
+    match read(&record.as_ref(), partitions) {
+        Ok(Reading::Event(heading)) if redriven => Kind::Redriven(heading),
+        Ok(Reading::Event(heading)) => Kind::Event(heading),
+        Ok(Reading::UnknownStatus { .. }) => Kind::NoEffect("unknown_status"),
+        Err(bad) => Kind::Bad {
+            code: bad.code(),
+            reason: bad.to_string(),
+        },
+    }
+}
+
+/// A row of `participant_orders`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OrderRow {
+    pub(super) state: OrderState,
+    /// Rank of the stored outcome's status; 0 when there is none.
+    pub(super) outcome_rank: i64,
+    /// The decision about the folded status failed for good (rule R2).
+    pub(super) failed: bool,
+}
+
+impl OrderRow {
+    /// The stored outcome was not read back yet.
+    pub(super) fn unconfirmed(&self) -> bool {
+        self.outcome_rank > self.state.rank()
+    }
+}
+
+/// One event that the service has to decide about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Index of its record in the batch.
+    pub(super) index: usize,
+    pub(super) status: OrderStatus,
+    pub(super) before: Option<OrderStatus>,
+}
+
+/// What a batch means, given the locked rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// To decide, in log order.
+    pub(super) steps: Vec<Step>,
+    /// Orders whose stored outcome has to be published again.
+    pub(super) republish: BTreeSet<OrderId>,
+    /// Events that the fold ignored.
+    pub(super) ignored: u64,
+}
+
+/// Folds `kinds` into `rows`, which must hold every order of the batch.
+pub(super) fn fold(kinds: &[Kind], rows: &mut BTreeMap<OrderId, OrderRow>) -> Plan {
+    let mut plan = Plan::default();
+    for (index, kind) in kinds.iter().enumerate() {
+        let Some(heading) = kind.heading() else {
+            continue;
+        };
+        let Some(row) = rows.get_mut(&heading.order_id) else {
+            continue;
+        };
+        let before = row.state.status();
+        let effective = row.state.apply(heading.status) == Effect::Effective;
+        let redecide = matches!(kind, Kind::Redriven(_)) && row.failed;
+        if let Some(status) = row.state.status()
+            && (effective || redecide)
+        {
+            plan.steps.push(Step {
+                index,
+                status,
+                before,
+            });
+            continue;
+        }
+        plan.ignored += 1;
+        // A repeated cause whose outcome nobody has seen: the process that decided may have died
+        // between commit and publish.
+        if row.unconfirmed() && before == Some(heading.status) {
+            plan.republish.insert(heading.order_id);
+        }
+    }
+    // What this very batch moved past is confirmed.
+    plan.republish
+        .retain(|order_id| rows.get(order_id).is_some_and(OrderRow::unconfirmed));
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use base_domains::{Encoder, OrderEvent, WireOrder, home_partition};
+
+    use super::*;
+
+    const PARTITIONS: i32 = 3;
+
+    fn order(key: &str) -> OrderId {
+        OrderId::from_idempotency_key("test", key)
+    }
+
+    fn record(order_id: OrderId, status: OrderStatus) -> Record {
+        let wire = WireOrder {
+            order_id,
+            name: "book order".to_owned(),
+            qty: 5,
+            price: 10000.0,
+            email: None,
+            items: None,
+        };
+        let encoder = Encoder {
+            writer: "test".to_owned(),
+            type_id: None,
+        };
+        let encoded = encoder
+            .encode(
+                &OrderEvent::new(status, wire),
+                jiff::Timestamp::UNIX_EPOCH,
+                None,
+            )
+            .unwrap();
+        Record {
+            partition: home_partition(order_id, PARTITIONS),
+            offset: 0,
+            timestamp: None,
+            key: Some(encoded.key.clone().into_bytes()),
+            headers: encoded.header_bytes(),
+            value: Some(encoded.value.into_bytes()),
+        }
+    }
+
+    fn redriven(order_id: OrderId, status: OrderStatus, group: &str) -> Record {
+        let mut record = record(order_id, status);
+        record
+            .headers
+            .push((header::REDRIVE_GROUP.to_owned(), group.into()));
+        record
+    }
+
+    fn row(status: Option<OrderStatus>, outcome: Option<OrderStatus>, failed: bool) -> OrderRow {
+        OrderRow {
+            state: OrderState::from(status),
+            outcome_rank: outcome.map_or(0, OrderStatus::rank),
+            failed,
+        }
+    }
+
+    fn planned(records: &[Record], row: OrderRow) -> (Plan, OrderRow) {
+        let kinds: Vec<Kind> = records
+            .iter()
+            .map(|record| kind_of(record, PARTITIONS, "stock"))
+            .collect();
+        let mut rows = BTreeMap::from([(order("a"), row)]);
+        let plan = fold(&kinds, &mut rows);
+        (plan, rows.remove(&order("a")).unwrap())
+    }
+
+    #[test]
+    fn every_effective_event_is_a_step_in_log_order() {
+        use OrderStatus::{Cancelled, Pending, Reserved};
+        let records = [Pending, Reserved, Cancelled, Reserved].map(|s| record(order("a"), s));
+        let (plan, row) = planned(&records, row(None, None, false));
+        let steps: Vec<_> = plan.steps.iter().map(|s| (s.index, s.before, s.status)).collect();
+        assert_eq!(
+            steps,
+            vec![
+                (0, None, Pending),
+                (1, Some(Pending), Reserved),
+                (2, Some(Reserved), Cancelled),
+            ]
+        );
+        assert_eq!(plan.ignored, 1);
+        assert_eq!(row.state.status(), Some(Cancelled));
+    }
+
+    #[test]
+    fn a_repeated_cause_with_an_unconfirmed_outcome_is_published_again() {
+        use OrderStatus::{Pending, Reserved};
+        let (plan, _) = planned(
+            &[record(order("a"), Pending)],
+            row(Some(Pending), Some(Reserved), false),
+        );
+        assert_eq!(plan.republish, BTreeSet::from([order("a")]));
+        assert_eq!(plan.steps, vec![]);
+    }
+
+    #[test]
+    fn a_repeated_cause_with_a_confirmed_outcome_is_not() {
+        use OrderStatus::{Pending, Reserved};
+        let (plan, _) = planned(
+            &[record(order("a"), Pending)],
+            row(Some(Reserved), Some(Reserved), false),
+        );
+        assert_eq!(plan.republish, BTreeSet::new());
+        assert_eq!(plan.ignored, 1);
+    }
+
+    #[test]
+    fn an_outcome_read_back_in_the_same_batch_is_not_published_again() {
+        use OrderStatus::{Pending, Reserved};
+        let (plan, _) = planned(
+            &[record(order("a"), Pending), record(order("a"), Reserved)],
+            row(Some(Pending), Some(Reserved), false),
+        );
+        assert_eq!(plan.republish, BTreeSet::new());
+    }
+
+    #[test]
+    fn a_redrive_runs_the_failed_decision_again_from_the_row() {
+        use OrderStatus::{Pending, Rejected};
+        let (plan, row) = planned(
+            &[redriven(order("a"), Pending, "stock")],
+            row(Some(Rejected), None, true),
+        );
+        assert_eq!(plan.steps.len(), 1);
+        assert_eq!(plan.steps[0].status, Rejected);
+        assert_eq!(row.state.status(), Some(Rejected));
+    }
+
+    #[test]
+    fn a_second_redrive_has_no_effect() {
+        let (plan, _) = planned(
+            &[redriven(order("a"), OrderStatus::Pending, "stock")],
+            row(Some(OrderStatus::Pending), None, false),
+        );
+        assert_eq!(plan.steps, vec![]);
+    }
+
+    #[test]
+    fn a_redrive_for_another_group_has_no_effect() {
+        let record = redriven(order("a"), OrderStatus::Pending, "email");
+        assert_eq!(
+            kind_of(&record, PARTITIONS, "stock"),
+            Kind::NoEffect("redriven_for_another_group")
+        );
+    }
+
+    #[test]
+    fn an_event_outside_its_home_partition_is_bad() {
+        let mut stray = record(order("a"), OrderStatus::Reserved);
+        stray.partition = (stray.partition + 1) % PARTITIONS;
+        assert!(matches!(
+            kind_of(&stray, PARTITIONS, "stock"),
+            Kind::Bad { code: "wrong_partition", .. }
+        ));
+    }
+}

@@ -1,0 +1,254 @@
+//! SQL of the participant: folded orders, stored outcomes, positions, and which log it all is of.
+
+use std::collections::BTreeMap;
+
+use base_domains::{EncodedEvent, OrderId, OrderState, OrderStatus};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::plan::OrderRow;
+use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
+use crate::kafka::PartitionId;
+
+/// Which log the rows of a participant were folded from (rules R4 and R6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogIdentity {
+    pub(super) cluster_id: String,
+    pub(super) topic: String,
+    pub(super) partitions: i32,
+}
+
+/// A changed row to write back.
+#[derive(Debug, Clone)]
+pub(super) struct ChangedRow<'a> {
+    pub(super) order_id: OrderId,
+    pub(super) row: &'a OrderRow,
+    /// `None` leaves the stored outcome as it is.
+    pub(super) outcome: Option<(i64, String)>,
+}
+
+/// The rows of one participant; several may share a database.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    pub(super) participant: &'static str,
+    pub(super) dialect: Dialect,
+}
+
+impl Store {
+    /// Makes the rows exist and locks them, both in sorted order (rule R1).
+    pub(super) async fn lock_orders(
+        &self,
+        tx: &mut Tx,
+        orders: &BTreeMap<OrderId, PartitionId>,
+    ) -> Result<BTreeMap<OrderId, OrderRow>, DatabaseError> {
+        if orders.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let insert = format!(
+            "INSERT INTO participant_orders (participant, order_id, home_partition) \
+             SELECT CAST($1 AS TEXT), v.order_id, v.home_partition FROM (WITH v(order_id, home_partition) AS (VALUES {}) SELECT * FROM v) AS v \
+             WHERE true ON CONFLICT DO NOTHING",
+            sql::rows(orders.len(), &["TEXT", "BIGINT"], 2)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(insert)).bind(self.participant);
+        for (order_id, partition) in orders {
+            query = query.bind(order_id.to_string()).bind(i64::from(*partition));
+        }
+        query.execute(&mut **tx).await?;
+        let select = format!(
+            "SELECT order_id, status, outcome_rank, failure FROM participant_orders \
+             WHERE participant = $1 AND order_id IN ({}) ORDER BY order_id{}",
+            sql::placeholders(orders.len(), 2),
+            self.dialect.for_update()
+        );
+        let mut query = sqlx::query(AssertSqlSafe(select)).bind(self.participant);
+        for order_id in orders.keys() {
+            query = query.bind(order_id.to_string());
+        }
+        let rows = query.fetch_all(&mut **tx).await?;
+        rows.iter().map(order_row).collect()
+    }
+
+    /// Writes folded status, outcome and failure of every changed order.
+    pub(super) async fn write_orders(
+        &self,
+        tx: &mut Tx,
+        changed: &[ChangedRow<'_>],
+    ) -> Result<(), DatabaseError> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let update = format!(
+            "WITH v(order_id, status, state_rank, outcome_rank, outcome, failure) AS (VALUES {}) \
+             UPDATE participant_orders SET status = v.status, state_rank = v.state_rank, failure = v.failure, \
+             outcome_rank = CASE WHEN v.outcome = '' THEN participant_orders.outcome_rank ELSE v.outcome_rank END, \
+             outcome = CASE WHEN v.outcome = '' THEN participant_orders.outcome ELSE v.outcome END \
+             FROM v WHERE participant_orders.participant = $1 AND participant_orders.order_id = v.order_id",
+            sql::rows(
+                changed.len(),
+                &["TEXT", "TEXT", "BIGINT", "BIGINT", "TEXT", "BIGINT"],
+                2
+            )
+        );
+        let mut query = sqlx::query(AssertSqlSafe(update)).bind(self.participant);
+        for change in changed {
+            let (outcome_rank, outcome) = change.outcome.clone().unwrap_or_default();
+            query = query
+                .bind(change.order_id.to_string())
+                .bind(change.row.state.status().map_or("", OrderStatus::as_str))
+                .bind(change.row.state.rank())
+                .bind(outcome_rank)
+                .bind(outcome)
+                .bind(i64::from(change.row.failed));
+        }
+        query.execute(&mut **tx).await?;
+        Ok(())
+    }
+
+    /// Remembers the next offset of each partition (rule R6).
+    pub(super) async fn write_positions(
+        &self,
+        tx: &mut Tx,
+        next: &BTreeMap<PartitionId, i64>,
+    ) -> Result<(), DatabaseError> {
+        for (partition, offset) in next {
+            sqlx::query(
+                "INSERT INTO participant_positions (participant, partition_id, next_offset) VALUES ($1, $2, $3) \
+                 ON CONFLICT (participant, partition_id) DO UPDATE SET next_offset = excluded.next_offset \
+                 WHERE participant_positions.next_offset < excluded.next_offset",
+            )
+            .bind(self.participant)
+            .bind(i64::from(*partition))
+            .bind(*offset)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The next offset that the database stands at; 0 when nothing was read.
+    pub(super) async fn position(
+        &self,
+        database: &Database,
+        partition: PartitionId,
+    ) -> Result<i64, DatabaseError> {
+        let row = sqlx::query(
+            "SELECT next_offset FROM participant_positions WHERE participant = $1 AND partition_id = $2",
+        )
+        .bind(self.participant)
+        .bind(i64::from(partition))
+        .fetch_optional(database.pool())
+        .await?;
+        Ok(match row {
+            Some(row) => row.try_get(0)?,
+            None => 0,
+        })
+    }
+
+    /// The stored bytes of these orders' outcomes, in the order given.
+    pub(super) async fn outcomes(
+        &self,
+        database: &Database,
+        orders: &[OrderId],
+    ) -> Result<Vec<EncodedEvent>, DatabaseError> {
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = format!(
+            "SELECT outcome FROM participant_orders WHERE participant = $1 AND outcome <> '' \
+             AND outcome_rank > state_rank AND order_id IN ({}) ORDER BY order_id",
+            sql::placeholders(orders.len(), 2)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(select)).bind(self.participant);
+        for order_id in orders {
+            query = query.bind(order_id.to_string());
+        }
+        let rows = query.fetch_all(database.pool()).await?;
+        rows.iter()
+            .map(|row| {
+                let text: String = row.try_get(0)?;
+                serde_json::from_str(&text)
+                    .map_err(|error| DatabaseError::from(sqlx::Error::Decode(error.into())))
+            })
+            .collect()
+    }
+
+    /// Orders of `partition` whose outcome was not read back yet, oldest ids first.
+    pub(super) async fn unconfirmed(
+        &self,
+        database: &Database,
+        partition: PartitionId,
+        limit: i64,
+    ) -> Result<Vec<OrderId>, DatabaseError> {
+        let rows = sqlx::query(
+            "SELECT order_id FROM participant_orders WHERE participant = $1 AND home_partition = $2 \
+             AND outcome_rank > state_rank ORDER BY order_id LIMIT $3",
+        )
+        .bind(self.participant)
+        .bind(i64::from(partition))
+        .bind(limit)
+        .fetch_all(database.pool())
+        .await?;
+        rows.iter().map(order_id).collect()
+    }
+
+    /// Remembers `identity` if nothing is remembered yet, and returns what is.
+    pub(super) async fn identify(
+        &self,
+        database: &Database,
+        identity: &LogIdentity,
+    ) -> Result<LogIdentity, DatabaseError> {
+        let mut tx = database.begin().await?;
+        sqlx::query(
+            "INSERT INTO participant_logs (participant, cluster_id, topic, partitions) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.participant)
+        .bind(identity.cluster_id.as_str())
+        .bind(identity.topic.as_str())
+        .bind(i64::from(identity.partitions))
+        .execute(&mut *tx)
+        .await?;
+        let row = sqlx::query(
+            "SELECT cluster_id, topic, partitions FROM participant_logs WHERE participant = $1",
+        )
+        .bind(self.participant)
+        .fetch_one(&mut *tx)
+        .await?;
+        let partitions: i64 = row.try_get(2)?;
+        let known = LogIdentity {
+            cluster_id: row.try_get(0)?,
+            topic: row.try_get(1)?,
+            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+        };
+        tx.commit().await?;
+        Ok(known)
+    }
+}
+
+fn order_row(row: &sqlx::any::AnyRow) -> Result<(OrderId, OrderRow), DatabaseError> {
+    let status: String = row.try_get(1)?;
+    let status = match status.as_str() {
+        "" => None,
+        text => Some(
+            text.parse::<OrderStatus>()
+                .map_err(|error| DatabaseError::from(sqlx::Error::Decode(error.into())))?,
+        ),
+    };
+    let failed: i64 = row.try_get(3)?;
+    Ok((
+        order_id(row)?,
+        OrderRow {
+            state: OrderState::from(status),
+            outcome_rank: row.try_get(2)?,
+            failed: failed != 0,
+        },
+    ))
+}
+
+fn order_id(row: &sqlx::any::AnyRow) -> Result<OrderId, DatabaseError> {
+    let text: String = row.try_get(0)?;
+    text.parse()
+        .map_err(|error: base_domains::ParseOrderIdError| {
+            DatabaseError::from(sqlx::Error::Decode(error.into()))
+        })
+}
