@@ -3,6 +3,8 @@
 //! Order matters: our defaults, then the user's pass-through settings, then the settings that
 //! the guarantees need, so that no configuration can switch those off.
 
+#![allow(clippy::disallowed_methods)] // this is the one place that may call them
+
 use rdkafka::ClientConfig;
 use secrecy::ExposeSecret;
 
