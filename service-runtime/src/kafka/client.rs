@@ -124,6 +124,10 @@ pub fn admin(config: &KafkaConfig) -> ClientConfig {
     client
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "every client of the workspace is built from here"
+)]
 fn common(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.bootstrap_servers);
