@@ -1,18 +1,18 @@
-//! Puts the service together and runs its parts; the first one that fails ends all of them.
+//! Puts the service together and runs its parts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use base_domains::Encoder;
 use service_runtime::database::Database;
-use service_runtime::health::Health;
+use service_runtime::health::{Component, Health};
 use service_runtime::http::{self, ServiceInfo};
 use service_runtime::kafka::KafkaProducer;
 use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::{Participant, Parts};
+use service_runtime::service::{Service, migrate_when_up};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::command::{self, CommandParts};
@@ -20,10 +20,7 @@ use crate::config::Config;
 use crate::producer_failure::{ProducerFailure, WatchedProducer};
 use crate::query::{self, Projection, QueryParts};
 use crate::storage::Storage;
-use crate::{NAME, database};
-
-/// What is queued when the requests have ended was given up by their clients; it deserves a moment.
-const FLUSH: Duration = Duration::from_secs(5);
+use crate::{MIGRATIONS, NAME};
 
 /// How the service describes itself.
 const INFO: ServiceInfo = ServiceInfo {
@@ -32,9 +29,10 @@ const INFO: ServiceInfo = ServiceInfo {
     description: "Takes orders and appends them to the log; shows each order as the log tells it.",
 };
 
-type Tasks = JoinSet<anyhow::Result<()>>;
+/// Between two looks at a database that was reached once.
+const PING_EVERY: Duration = Duration::from_secs(5);
 
-/// The service, ready to run.
+/// What the parts of the service are made of.
 struct App {
     config: Config,
     shutdown: Shutdown,
@@ -59,12 +57,12 @@ pub(crate) async fn run_on(
         shutdown,
     };
     let (routes, projection, failure) = app.routes();
-    let mut tasks = Tasks::new();
-    app.serve(&mut tasks, listener, routes);
-    app.follow_log(&mut tasks, projection);
-    app.watch_producer(&mut tasks, failure);
-    let result = join(tasks, &app.shutdown).await;
-    app.close().await;
+    let mut service = Service::new(&app.shutdown);
+    app.serve(&mut service, listener, routes);
+    app.follow_log(&mut service, projection);
+    app.watch_producer(&mut service, failure);
+    let result = service.run(Some(&app.producer)).await;
+    app.database.close().await;
     result
 }
 
@@ -91,19 +89,17 @@ impl App {
         (command.merge(query), projection, failure)
     }
 
-    fn serve(&self, tasks: &mut Tasks, listener: TcpListener, routes: OpenApiRouter) {
+    fn serve(&self, service: &mut Service, listener: TcpListener, routes: OpenApiRouter) {
         let config = self.config.http.clone();
         let router = http::router(INFO, routes, &self.health, &config);
         let shutdown = self.shutdown.clone();
-        tasks.spawn(async move {
-            http::serve(listener, router, &config, shutdown)
-                .await
-                .context("the http server failed")
+        service.spawn("http", async move {
+            http::serve(listener, router, &config, shutdown).await
         });
     }
 
     /// Folds the log into the read model, once the database is there.
-    fn follow_log(&self, tasks: &mut Tasks, projection: Projection) {
+    fn follow_log(&self, service: &mut Service, projection: Projection) {
         let participant = Participant::new(Parts {
             name: "orders-view",
             writer: NAME,
@@ -117,50 +113,37 @@ impl App {
         });
         let (database, storage) = (self.database.clone(), self.storage.clone());
         let (health, shutdown) = (self.health.component("database"), self.shutdown.clone());
-        tasks.spawn(async move {
-            if !database::prepare(&database, &storage, &health, &shutdown).await? {
+        service.spawn("read model", async move {
+            if !migrate_when_up(&database, &[&MIGRATIONS], &health, &shutdown).await? {
                 return Ok(());
             }
-            let (followed, ()) = tokio::join!(
-                async {
-                    let ended = participant.run(shutdown.clone()).await;
-                    // Ends the watch as well.
-                    shutdown.trigger();
-                    ended
-                },
-                database::watch(&database, &health, &shutdown),
-            );
-            followed.context("the read model cannot follow the log")
+            storage.provide(database.clone());
+            tokio::select! {
+                ended = participant.run(shutdown) => ended.map_err(anyhow::Error::from),
+                never = ping(&database, &health) => match never {},
+            }
         });
     }
 
     /// A producer that failed for good is replaced by a new process.
-    fn watch_producer(&self, tasks: &mut Tasks, failure: ProducerFailure) {
+    fn watch_producer(&self, service: &mut Service, failure: ProducerFailure) {
         let shutdown = self.shutdown.clone();
-        tasks.spawn(async move {
+        service.spawn("producer", async move {
             tokio::select! {
                 () = shutdown.cancelled() => Ok(()),
-                reason = failure.reason() => Err(anyhow!("the producer failed for good: {reason}")),
+                reason = failure.reason() => Err(reason),
             }
         });
     }
-
-    /// After everybody else: nothing is queued any more, and nobody uses the database.
-    async fn close(self) {
-        if let Err(error) = self.producer.flush(FLUSH).await {
-            tracing::warn!(%error, "Some records were not acknowledged before the end.");
-        }
-        self.database.close().await;
-    }
 }
 
-/// Waits for every task. The first one that ends ends the others; the first failure is returned.
-async fn join(mut tasks: Tasks, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let mut result = Ok(());
-    while let Some(ended) = tasks.join_next().await {
-        shutdown.trigger();
-        let ended = ended.unwrap_or_else(|panic| Err(anyhow!(panic)));
-        result = result.and(ended);
+/// Reports whether the database answers.
+async fn ping(database: &Database, health: &Component) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        match database.ping().await {
+            Ok(()) => health.set_ready(),
+            Err(error) => health.set_not_ready(format!("database: {error}")),
+        }
     }
-    result
 }

@@ -107,7 +107,25 @@ fn check_timeouts(reader: &mut Reader, config: &Config) {
 }
 
 fn database(reader: &mut Reader) -> DatabaseConfig {
-    DatabaseConfig::read(reader, DATABASE_URL)
+    let url = reader.url(
+        "DATABASE_URL",
+        DATABASE_URL,
+        "sqlite://folder/file.db, or postgres://user:password@host/database",
+    );
+    DatabaseConfig {
+        max_connections: reader.get_in(
+            "DATABASE_MAX_CONNECTIONS",
+            DatabaseConfig::MAX_CONNECTIONS,
+            1..=1000,
+            "most connections this process opens",
+        ),
+        acquire_timeout: reader.duration(
+            "DATABASE_ACQUIRE_TIMEOUT",
+            DatabaseConfig::ACQUIRE_TIMEOUT,
+            "how long to wait for a connection, or for the write lock of SQLite",
+        ),
+        ..DatabaseConfig::new(url)
+    }
 }
 
 fn view(reader: &mut Reader) -> ParticipantSettings {

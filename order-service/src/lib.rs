@@ -8,7 +8,6 @@
 mod app;
 pub mod command;
 mod config;
-mod database;
 mod producer_failure;
 pub mod query;
 mod refusal;
@@ -22,6 +21,9 @@ use tokio::net::TcpListener;
 
 /// Name of the service: in events, where it must never change, and in what it says about itself.
 pub const NAME: &str = "order-service";
+
+/// The tables of the service.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Runs the service on the configured port until `shutdown`.
 ///

@@ -70,12 +70,13 @@ pub(super) fn routes(command: Command) -> OpenApiRouter {
                 "errors": [{"field": "qty", "message": "must be from 1 to 1000000"}],
             })),
         (status = 503, description = "Not confirmed, perhaps placed: repeat it under the same id",
-            body = Problem, content_type = "application/problem+json", example = json!({
+            body = Problem, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds to wait")),
+            example = json!({
                 "type": "urn:problem-type:order-unconfirmed", "title": "Order not confirmed", "status": 503,
                 "detail": "the broker did not confirm the order in time",
                 "orderId": "0193a5b8-7c1e-7d3a-9f00-5b1f0c9d2e4a",
-            }),
-            headers(("Retry-After" = u64, description = "Seconds to wait"))),
+            })),
     ),
 )]
 async fn place_order(

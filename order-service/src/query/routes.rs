@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use service_runtime::http::{Json, Path, Problem, Query};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 use super::lookup::{Lookup, LookupError};
 use super::parameters::Wish;

@@ -2,7 +2,7 @@
 
 use base_domains::{OrderStatus, WireLine, WireOrder};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -29,9 +29,11 @@ pub(super) struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) order: Option<Content>,
     /// When its first event was appended to the log.
+    #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub(super) created_at: Timestamp,
     /// When the event that brought this state was appended to the log.
+    #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub(super) updated_at: Timestamp,
 }
@@ -59,6 +61,10 @@ pub(super) struct Line {
     qty: i64,
     /// Unit price in major units.
     price: f64,
+}
+
+fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
 }
 
 impl From<WireOrder> for Content {
