@@ -13,6 +13,7 @@ use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::{Participant, Parts};
 use service_runtime::service::{Service, migrate_when_up};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::command::{self, CommandParts};
@@ -83,7 +84,7 @@ impl App {
             storage: self.storage.clone(),
             longest_wait: self.config.answer_within(),
             // Waiting is cheap, but it must not use up the requests that may be under way.
-            max_waiting: self.config.http.max_in_flight / 2,
+            seats: Arc::new(Semaphore::new(self.config.http.max_in_flight / 2)),
             shutdown: self.shutdown.clone(),
         });
         (command.merge(query), projection, failure)

@@ -31,7 +31,11 @@ impl<P: EventProducer> WatchedProducer<P> {
 impl ProducerFailure {
     /// The reason, once the producer has failed for good.
     pub(crate) async fn reason(mut self) -> String {
-        let failed = self.0.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        let failed = self
+            .0
+            .wait_for(Option::is_some)
+            .await
+            .map(|reason| reason.clone());
         match failed {
             Ok(reason) => reason.unwrap_or_default(),
             // The producer is gone without having failed.

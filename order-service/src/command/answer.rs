@@ -65,7 +65,9 @@ pub(super) fn not_placed(error: &PlaceError, order_id: OrderId) -> Problem {
                     "urn:problem-type:order-id-reused",
                     "Reused for another order",
                 )
-                .with_detail(format!("this {field} was used for an order with other content"))
+                .with_detail(format!(
+                    "this {field} was used for an order with other content"
+                ))
                 .with_error(*field, "was used for another order");
         }
         PlaceError::Encode(error) => Problem::internal(error),

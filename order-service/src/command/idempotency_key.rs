@@ -33,7 +33,10 @@ impl IdempotencyKey {
         }
         let printable = |byte: &u8| (b' '..=b'~').contains(byte);
         match std::str::from_utf8(value.as_bytes()) {
-            Ok(key) if (1..=MAX_LENGTH).contains(&key.len()) && key.as_bytes().iter().all(printable) => {
+            Ok(key)
+                if (1..=MAX_LENGTH).contains(&key.len())
+                    && key.as_bytes().iter().all(printable) =>
+            {
                 Ok(Some(Self(key.to_owned())))
             }
             _ => Err(KeyError::NotAKey),

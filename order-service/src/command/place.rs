@@ -78,9 +78,7 @@ impl Placing {
     ) -> Result<(), PlaceError> {
         let result = match origin {
             IdOrigin::Fresh => self.append(order, traceparent, deadline).await,
-            IdOrigin::Client(field) => {
-                self.append_once(order, field, traceparent, deadline).await
-            },
+            IdOrigin::Client(field) => self.append_once(order, field, traceparent, deadline).await,
         };
         let name = match &result {
             Ok(()) => "acknowledged",

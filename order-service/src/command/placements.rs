@@ -50,12 +50,11 @@ impl Placements {
             tx.commit().await?;
             return Ok(Claim::Append);
         }
-        let row = sqlx::query(
-            "SELECT content_sha256, acknowledged FROM placements WHERE order_id = $1",
-        )
-        .bind(order_id.to_string())
-        .fetch_one(&mut *tx)
-        .await?;
+        let row =
+            sqlx::query("SELECT content_sha256, acknowledged FROM placements WHERE order_id = $1")
+                .bind(order_id.to_string())
+                .fetch_one(&mut *tx)
+                .await?;
         tx.rollback().await?;
         let (known, acknowledged): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         Ok(match acknowledged {

@@ -53,7 +53,9 @@ impl From<PlaceOrder> for NewOrder {
             qty: body.qty,
             price: body.price,
             email: body.email,
-            items: body.items.map(|items| items.into_iter().map(line).collect()),
+            items: body
+                .items
+                .map(|items| items.into_iter().map(line).collect()),
         }
     }
 }

@@ -9,13 +9,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::Command;
 use super::answer::{Placed, not_placed, placed};
 use super::caller::caller;
 use super::deadline::Deadline;
 use super::idempotency_key::IdempotencyKey;
 use super::place::IdOrigin;
 use super::request::PlaceOrder;
-use super::Command;
 use crate::refusal;
 
 pub(super) fn routes(command: Command) -> OpenApiRouter {
@@ -94,7 +94,9 @@ async fn place_order(
         }
         None => (OrderId::new(Uuid::now_v7()), IdOrigin::Fresh),
     };
-    command.place(order_id, origin, body, deadline, &headers).await
+    command
+        .place(order_id, origin, body, deadline, &headers)
+        .await
 }
 
 /// Place an order under an id of your own
@@ -144,7 +146,9 @@ async fn put_order(
 ) -> Result<Response, Problem> {
     let order_id = refusal::order_id(&id)?;
     let origin = IdOrigin::Client("id");
-    command.place(order_id, origin, body, deadline, &headers).await
+    command
+        .place(order_id, origin, body, deadline, &headers)
+        .await
 }
 
 impl Command {
@@ -156,14 +160,20 @@ impl Command {
         Deadline(deadline): Deadline,
         headers: &HeaderMap,
     ) -> Result<Response, Problem> {
-        let order = NewOrder::from(body).into_order(order_id).map_err(|errors| {
-            let errors = errors.into_iter().map(|error| (error.field, error.message));
-            Problem::invalid_fields(errors)
-        })?;
+        let order = NewOrder::from(body)
+            .into_order(order_id)
+            .map_err(|errors| {
+                let errors = errors.into_iter().map(|error| (error.field, error.message));
+                Problem::invalid_fields(errors)
+            })?;
         let traceparent = headers
             .get(header::TRACEPARENT)
             .and_then(|value| value.to_str().ok());
-        match self.placing.place(&order, origin, traceparent, deadline).await {
+        match self
+            .placing
+            .place(&order, origin, traceparent, deadline)
+            .await
+        {
             Ok(()) => Ok(placed(order_id, headers)),
             Err(error) => Err(not_placed(&error, order_id)),
         }

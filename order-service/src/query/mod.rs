@@ -30,8 +30,8 @@ pub struct QueryParts {
     pub storage: Storage,
     /// No request waits longer, whatever it wishes: shorter than the server's own limit.
     pub longest_wait: Duration,
-    /// Most requests that wait at a time; more are answered with 503.
-    pub max_waiting: usize,
+    /// One for each request that waits; when they are taken, the next one is answered with 503.
+    pub seats: Arc<Semaphore>,
     /// Ends every wait.
     pub shutdown: Shutdown,
 }
@@ -45,7 +45,7 @@ pub fn routes(parts: QueryParts) -> (OpenApiRouter, Projection) {
         storage: parts.storage,
         waiters,
         longest_wait: parts.longest_wait,
-        seats: Arc::new(Semaphore::new(parts.max_waiting)),
+        seats: parts.seats,
         shutdown: parts.shutdown,
     });
     (routes, projection)

@@ -68,10 +68,7 @@ impl Rows {
         event: Result<OrderEvent, BadRecord>,
     ) -> Result<(), DecideError> {
         let (content, reason) = match event {
-            Ok(event) => (
-                content_of(event.order)?,
-                reason_of(event.reason.as_deref()),
-            ),
+            Ok(event) => (content_of(event.order)?, reason_of(event.reason.as_deref())),
             Err(_) => Default::default(),
         };
         let time = time_of(change.record);
@@ -104,7 +101,8 @@ impl Rows {
 }
 
 fn content_of(order: base_domains::WireOrder) -> Result<String, DecideError> {
-    serde_json::to_string(&Content::from(order)).map_err(|error| DecideError::Bug(error.to_string()))
+    serde_json::to_string(&Content::from(order))
+        .map_err(|error| DecideError::Bug(error.to_string()))
 }
 
 /// A reason as it can be stored: PostgreSQL has no NUL in a text.
@@ -114,6 +112,8 @@ fn reason_of(reason: Option<&str>) -> String {
 
 /// The broker's time of the record; only records of very old brokers have none.
 fn time_of(record: &Record) -> i64 {
-    let known = record.timestamp.filter(|time| Timestamp::from_millisecond(*time).is_ok());
+    let known = record
+        .timestamp
+        .filter(|time| Timestamp::from_millisecond(*time).is_ok());
     known.unwrap_or_else(|| Timestamp::now().as_millisecond())
 }

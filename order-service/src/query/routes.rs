@@ -59,9 +59,8 @@ async fn get_order(
     let wish = Wish::of(&parameters).map_err(|bad| refusal::bad_request(bad.name, bad.problem))?;
     match lookup.find(order_id, wish).await {
         Ok(Some(view)) => Ok(Json(view)),
-        Ok(None) => {
-            Err(Problem::new(StatusCode::NOT_FOUND).with_detail(format!("there is no order {order_id}")))
-        }
+        Ok(None) => Err(Problem::new(StatusCode::NOT_FOUND)
+            .with_detail(format!("there is no order {order_id}"))),
         Err(LookupError::Storage(error)) => Err(refusal::storage(&error)),
         Err(LookupError::Crowded) => Err(refusal::crowded()),
     }
