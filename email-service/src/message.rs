@@ -94,6 +94,11 @@ fn time_of(mail: &Mail) -> SystemTime {
     })
 }
 
+/// Whether a mail can go to this address.
+pub(crate) fn is_address(text: &str) -> bool {
+    address(text).is_some()
+}
+
 /// A plain `local@domain`, stricter than lettre: no quoted local part.
 fn address(text: &str) -> Option<Address> {
     let plain = text.len() <= MAX_ADDRESS

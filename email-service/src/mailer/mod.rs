@@ -7,6 +7,7 @@ mod smtp_url;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 pub use file::FileMailer;
 pub use smtp::{SmtpMailer, SmtpSettings};
@@ -90,6 +91,12 @@ impl fmt::Debug for SendError {
     }
 }
 
+impl<M: Mailer> Mailer for Arc<M> {
+    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
+        (**self).send(mail).await
+    }
+}
+
 /// The mailer that the settings ask for.
 #[derive(Debug)]
 pub enum Outbox {
@@ -97,6 +104,16 @@ pub enum Outbox {
     Smtp(SmtpMailer),
     /// A folder.
     File(FileMailer),
+}
+
+impl Outbox {
+    /// Takes leave of the server.
+    pub async fn close(&self) {
+        match self {
+            Self::Smtp(mailer) => mailer.close().await,
+            Self::File(_) => {}
+        }
+    }
 }
 
 impl Mailer for Outbox {

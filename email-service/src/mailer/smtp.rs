@@ -19,8 +19,7 @@ pub struct SmtpSettings {
     /// For connecting, encrypting, logging in, and for the answer to each command.
     pub timeout: Duration,
     /// For the answer to the whole message. Longer, because a server that took the message may
-    /// still be storing it: giving up then means sending it twice. RFC 5321 (4.5.3.2.6) asks for
-    /// ten minutes.
+    /// still be storing it: giving up then means sending it twice.
     pub data_timeout: Duration,
     /// Most idle connections that are kept.
     pub connections: usize,
@@ -29,8 +28,9 @@ pub struct SmtpSettings {
 impl SmtpSettings {
     /// The default of [`Self::timeout`].
     pub const TIMEOUT: Duration = Duration::from_secs(10);
-    /// The default of [`Self::data_timeout`].
-    pub const DATA_TIMEOUT: Duration = Duration::from_secs(600);
+    /// The default of [`Self::data_timeout`]. RFC 5321 (4.5.3.2.6) asks for ten minutes, but the
+    /// lease of a mail has to be longer than this, and a crash holds the mail back for its lease.
+    pub const DATA_TIMEOUT: Duration = Duration::from_secs(120);
 
     /// The longest that one attempt can take: a stale connection, three steps to a new one, three
     /// commands and the message.

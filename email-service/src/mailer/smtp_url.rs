@@ -57,6 +57,16 @@ pub enum SmtpUrlError {
     Credentials,
 }
 
+impl SmtpUrl {
+    /// Whether the password can be read on its way.
+    #[must_use]
+    pub fn exposes_credentials(&self) -> bool {
+        let may_be_plain = matches!(self.tls, SmtpTls::None | SmtpTls::Opportunistic);
+        let local = matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        self.credentials.is_some() && may_be_plain && !local
+    }
+}
+
 impl FromStr for SmtpUrl {
     type Err = SmtpUrlError;
 
