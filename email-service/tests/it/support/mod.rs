@@ -17,7 +17,8 @@ pub(crate) fn order_id() -> OrderId {
 
 /// The tutorial's order, to `email`.
 pub(crate) fn order(email: &str) -> WireOrder {
-    let order = json!({"orderId": ORDER, "name": "book order", "qty": 5, "price": 10000.0, "email": email});
+    let order =
+        json!({"orderId": ORDER, "name": "book order", "qty": 5, "price": 10000.0, "email": email});
     serde_json::from_value(order).unwrap()
 }
 

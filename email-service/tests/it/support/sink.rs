@@ -130,7 +130,10 @@ async fn answer(
 }
 
 async fn say(stream: &mut BufReader<TcpStream>, line: &str) -> Option<()> {
-    stream.write_all(format!("{line}\r\n").as_bytes()).await.ok()
+    stream
+        .write_all(format!("{line}\r\n").as_bytes())
+        .await
+        .ok()
 }
 
 async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {

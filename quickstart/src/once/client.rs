@@ -1,0 +1,179 @@
+//! The services as their user sees them: over HTTP.
+
+use std::time::Duration;
+
+use base_domains::OrderId;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::system::Urls;
+
+/// Between two looks at mails that are not written yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A service did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No answer, or not one in the expected form.
+    #[error("no usable answer: {0}")]
+    Http(#[from] reqwest::Error),
+    /// Another status than the one expected.
+    #[error("{request} answered {status}: {body}")]
+    Status {
+        /// What was asked.
+        request: String,
+        /// The answer's status.
+        status: StatusCode,
+        /// The answer's body.
+        body: String,
+    },
+    /// The mails were not written in time.
+    #[error("{found} of {expected} mails were written within {within:?}")]
+    Mails {
+        /// How many were.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+        /// How long was waited.
+        within: Duration,
+    },
+}
+
+/// The answer to an accepted order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Placed {
+    pub(super) message: String,
+    pub(super) order_id: OrderId,
+}
+
+/// An order in the read model.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct State {
+    pub(super) status: String,
+    pub(super) reason: Option<String>,
+}
+
+/// A mail in the list of the email service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Mail {
+    pub(super) status: String,
+    pub(super) state: String,
+    pub(super) subject: String,
+    pub(super) message_id: String,
+}
+
+#[derive(Deserialize)]
+struct Mails {
+    emails: Vec<Mail>,
+}
+
+#[derive(Deserialize)]
+struct Product {
+    available: i64,
+}
+
+pub(super) struct Client {
+    http: reqwest::Client,
+    urls: Urls,
+}
+
+impl Client {
+    pub(super) fn new(urls: Urls) -> Self {
+        Self {
+            http: reqwest::Client::new(),
+            urls,
+        }
+    }
+
+    pub(super) async fn place(&self, product: &str, qty: i64) -> Result<Placed, ClientError> {
+        let url = format!("{}/api/v1/orders", self.urls.order);
+        let order = json!({
+            "name": product, "qty": qty, "price": 10000.0, "email": "you@example.com"
+        });
+        let request = self.http.post(&url).json(&order);
+        answer(&url, request, StatusCode::CREATED).await
+    }
+
+    /// The order once it is `until`, or at its end.
+    pub(super) async fn follow(
+        &self,
+        placed: &Placed,
+        until: &str,
+        within: Duration,
+    ) -> Result<State, ClientError> {
+        let url = format!(
+            "{}/api/v1/orders/{}?wait={}s&until={}",
+            self.urls.order,
+            placed.order_id,
+            within.as_secs(),
+            if until == "RESERVED" {
+                until
+            } else {
+                "SHIPPED"
+            },
+        );
+        answer(&url, self.http.get(&url), StatusCode::OK).await
+    }
+
+    /// The order's mails, once there are `expected` and all are sent.
+    pub(super) async fn mails(
+        &self,
+        placed: &Placed,
+        expected: usize,
+        within: Duration,
+    ) -> Result<Vec<Mail>, ClientError> {
+        let url = format!(
+            "{}/api/v1/emails?orderId={}",
+            self.urls.email, placed.order_id
+        );
+        let deadline = Instant::now() + within;
+        loop {
+            let list: Mails = answer(&url, self.http.get(&url), StatusCode::OK).await?;
+            let found = list
+                .emails
+                .iter()
+                .filter(|mail| mail.state == "sent")
+                .count();
+            if found >= expected {
+                return Ok(list.emails);
+            }
+            if Instant::now() >= deadline {
+                return Err(ClientError::Mails {
+                    found,
+                    expected,
+                    within,
+                });
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Pieces of `product` that can be ordered.
+    pub(super) async fn available(&self, product: &str) -> Result<i64, ClientError> {
+        let url = format!("{}/api/v1/stock/{product}", self.urls.stock);
+        let product: Product = answer(&url, self.http.get(&url), StatusCode::OK).await?;
+        Ok(product.available)
+    }
+}
+
+async fn answer<T: DeserializeOwned>(
+    url: &str,
+    request: reqwest::RequestBuilder,
+    expected: StatusCode,
+) -> Result<T, ClientError> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    if status != expected {
+        return Err(ClientError::Status {
+            request: url.to_owned(),
+            status,
+            body: answer.text().await?,
+        });
+    }
+    Ok(answer.json().await?)
+}
