@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::config::Reader;
+
 /// Where the database is and how patient its clients are.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
@@ -36,5 +38,73 @@ impl DatabaseConfig {
             acquire_timeout: Self::ACQUIRE_TIMEOUT,
             statement_timeout: Self::STATEMENT_TIMEOUT,
         }
+    }
+    /// Reads the settings whose names begin with `DATABASE_`; each service has a default file.
+    pub fn read(reader: &mut Reader, default_url: &str) -> Self {
+        let hour = Duration::from_secs(3600);
+        Self {
+            url: reader.url(
+                "DATABASE_URL",
+                default_url,
+                "sqlite://folder/file.db, or postgres://user:password@host/database",
+            ),
+            max_connections: reader.get_in(
+                "DATABASE_MAX_CONNECTIONS",
+                Self::MAX_CONNECTIONS,
+                2..=1000,
+                "most connections this process opens to its database",
+            ),
+            acquire_timeout: reader.duration_in(
+                "DATABASE_ACQUIRE_TIMEOUT",
+                Self::ACQUIRE_TIMEOUT,
+                Duration::from_millis(10)..=hour,
+                "how long to wait for a connection, or for the write lock of SQLite",
+            ),
+            statement_timeout: reader.duration_in(
+                "DATABASE_STATEMENT_TIMEOUT",
+                Self::STATEMENT_TIMEOUT,
+                Duration::from_secs(1)..=hour,
+                "after what time PostgreSQL ends a statement or a transaction left idle",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn the_settings_are_read_by_their_names_and_the_password_is_not_shown() {
+        let mut reader = Reader::new(
+            None,
+            [
+                ("DATABASE_URL", "postgres://app:hunter2@db/stock"),
+                ("DATABASE_MAX_CONNECTIONS", "3"),
+                ("DATABASE_ACQUIRE_TIMEOUT", "250ms"),
+                ("DATABASE_STATEMENT_TIMEOUT", "5s"),
+            ],
+        );
+        let config = DatabaseConfig::read(&mut reader, "sqlite://data/stock.db");
+        let url = config.url.expose_secret();
+        assert_eq!(url, "postgres://app:hunter2@db/stock");
+        assert_eq!(config.max_connections, 3);
+        assert_eq!(config.acquire_timeout, Duration::from_millis(250));
+        assert_eq!(config.statement_timeout, Duration::from_secs(5));
+        let shown = reader.finish().unwrap().to_string();
+        assert!(shown.contains("app:"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn without_settings_the_service_has_its_own_file() {
+        let mut reader = Reader::new(None, [("", ""); 0]);
+        let config = DatabaseConfig::read(&mut reader, "sqlite://data/stock.db");
+        assert_eq!(config.url.expose_secret(), "sqlite://data/stock.db");
+        assert_eq!(config.max_connections, DatabaseConfig::MAX_CONNECTIONS);
+        assert_eq!(config.statement_timeout, Duration::from_secs(60));
+        reader.finish().unwrap();
     }
 }

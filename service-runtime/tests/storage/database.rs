@@ -43,6 +43,33 @@ async fn postgres_sessions_let_go_of_their_locks() {
 }
 
 #[tokio::test]
+async fn a_transaction_that_froze_loses_its_row_locks() {
+    for dialect in dialects() {
+        if dialect == Dialect::Postgres {
+            let fresh = Fresh::empty(dialect).await;
+            execute(&fresh.database, "CREATE TABLE t (a BIGINT)").await;
+            execute(&fresh.database, "INSERT INTO t VALUES (1)").await;
+            let mut config = fresh.config.clone();
+            config.statement_timeout = Duration::from_millis(200);
+            let impatient = Database::open(&config).unwrap();
+            let mut frozen = impatient.begin().await.unwrap();
+            frozen.execute("UPDATE t SET a = 2").await.unwrap();
+            // Waits for the row until the server ends the idle transaction.
+            assert_eq!(execute(&fresh.database, "UPDATE t SET a = a + 10").await, 1);
+            let error = frozen.commit().await.unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Unavailable, "{error}");
+            assert_eq!(number(&fresh.database, "SELECT a FROM t").await, 11);
+
+            let slow = impatient.pool().execute("SELECT pg_sleep(60)").await;
+            let error = DatabaseError::from(slow.unwrap_err());
+            assert_eq!(error.class(), ErrorClass::Unavailable, "{error}");
+            impatient.close().await;
+            fresh.remove().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_url_that_cannot_work_is_refused_without_quoting_it() {
     for (url, reason) in [
         ("mysql://root:hunter2@localhost/db", "neither with sqlite:"),
