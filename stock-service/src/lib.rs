@@ -1,1 +1,7 @@
 //! stock-service
+
+pub mod decision;
+pub mod level;
+pub mod product;
+pub mod reservation;
+pub mod unknown_product;
