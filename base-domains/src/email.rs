@@ -34,3 +34,75 @@ fn is_domain(domain: &str) -> bool {
             && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn ordinary_addresses_are_accepted() {
+        let longest_local = format!("{}@example.com", "a".repeat(64));
+        let longest = format!(
+            "a@{}.{}.{}.{}",
+            "b".repeat(63),
+            "c".repeat(63),
+            "d".repeat(63),
+            "e".repeat(60)
+        );
+        assert_eq!(longest.len(), 254);
+        let accepted = [
+            "a@b",
+            "reader@example.com",
+            "first.last+tag@mail.example.co.uk",
+            "o'neil@xn--bcher-kva.example",
+            "jürgen@bücher.example",
+        ];
+        for address in accepted
+            .into_iter()
+            .chain([longest_local.as_str(), longest.as_str()])
+        {
+            assert_eq!(check(address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let long_local = format!("{}@example.com", "a".repeat(65));
+        let long_label = format!("a@{}.example", "b".repeat(64));
+        let long = format!("a@{}example.com", "b.".repeat(130));
+        let refused = [
+            "",
+            "@",
+            "reader",
+            "@example.com",
+            "reader@",
+            "a@b@c",
+            "reader@exa mple.com",
+            "rea der@example.com",
+            " reader@example.com",
+            "reader@example.com ",
+            "reader@example.com\r\nBcc: x@example.com",
+            "reader\0@example.com",
+            "<reader@example.com>",
+            "a@b,c@d",
+            "a@b;c@d",
+            "\"a b\"@example.com",
+            "a..b@example.com",
+            ".a@example.com",
+            "a.@example.com",
+            "a@example..com",
+            "a@.com",
+            "a@com.",
+            "a@-b.com",
+            "a@b-.com",
+            "a@[127.0.0.1]",
+        ];
+        for address in
+            refused
+                .into_iter()
+                .chain([long_local.as_str(), long_label.as_str(), long.as_str()])
+        {
+            assert!(check(address).is_err(), "{address:?}");
+        }
+    }
+}

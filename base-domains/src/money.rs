@@ -76,8 +76,8 @@ impl Money {
         if value > Self::MAX.to_wire() {
             return Err(MoneyError::TooLarge);
         }
-        // `abs` because -0.0 is zero; `Display` of a f64 is its shortest text, without an exponent.
-        let text = value.abs().to_string();
+        // `Display` of a f64 is its shortest text, without an exponent; "-0" parses to 0 as well.
+        let text = value.to_string();
         let (major, decimals) = text.split_once('.').unwrap_or((&text, ""));
         if decimals.len() > 2 {
             return Err(MoneyError::TooManyDecimals);

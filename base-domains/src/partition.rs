@@ -43,3 +43,33 @@ fn murmur2(data: &[u8]) -> i32 {
     hash ^= hash >> 15;
     hash.cast_signed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{murmur2, to_positive};
+
+    #[test]
+    fn hashes_equal_those_in_kafkas_own_tests() {
+        let golden: [(&[u8], i32); 6] = [
+            (b"21", -973_932_308),
+            (b"foobar", -790_332_482),
+            (b"a-little-bit-long-string", -985_981_536),
+            (b"a-little-bit-longer-string", -1_486_304_829),
+            (
+                b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
+            (b"abc", 479_470_107),
+        ];
+        for (key, hash) in golden {
+            assert_eq!(murmur2(key), hash, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_sign_bit_is_dropped() {
+        assert_eq!(to_positive(-973_932_308), 1_173_551_340);
+        assert_eq!(to_positive(i32::MIN), 0);
+        assert_eq!(to_positive(479_470_107), 479_470_107);
+    }
+}

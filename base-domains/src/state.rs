@@ -18,6 +18,16 @@ use crate::status::OrderStatus;
 /// states that are no end the highest rank counts, the first end wins over them and never changes. Every
 /// service folds the same partition in the same order, so all agree on the winner of a race, and a
 /// repeated or late event is one without effect: the fold is the de-duplication.
+///
+/// ```
+/// use base_domains::{Effect, OrderState, OrderStatus};
+///
+/// let mut state = OrderState::default();
+/// assert_eq!(state.apply(OrderStatus::Pending), Effect::Effective);
+/// assert_eq!(state.apply(OrderStatus::Cancelled), Effect::Effective);
+/// assert_eq!(state.apply(OrderStatus::Shipped), Effect::NoEffect);
+/// assert_eq!(state.status(), Some(OrderStatus::Cancelled));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct OrderState(Option<OrderStatus>);
 
@@ -44,7 +54,6 @@ impl OrderState {
     }
 
     /// Folds one event into the state.
-    #[must_use = "only an effective event is acted on"]
     pub fn apply(&mut self, status: OrderStatus) -> Effect {
         if status.rank() > self.rank() {
             self.0 = Some(status);

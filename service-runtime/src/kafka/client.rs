@@ -144,7 +144,7 @@ fn common(config: &KafkaConfig) -> ClientConfig {
 
 /// Settings for consumers only or producers only are dropped by librdkafka with a warning.
 fn pass_through(client: &mut ClientConfig, config: &KafkaConfig) {
-    for (key, value) in &config.extra {
+    for (key, value) in config.extra.iter() {
         client.set(key, value);
     }
 }
@@ -163,10 +163,9 @@ mod tests {
 
     fn config_with(extra: &[(&str, &str)]) -> KafkaConfig {
         let mut config = KafkaConfig::for_bootstrap("127.0.0.1:9092", "test");
-        config.extra = extra
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
+        for (key, value) in extra {
+            config.extra.insert(*key, *value);
+        }
         config
     }
 

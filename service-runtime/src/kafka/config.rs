@@ -1,13 +1,12 @@
 //! Settings of the Kafka clients.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::Reader;
+use crate::config::{Properties, Reader};
 
 /// How group members agree on their partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +74,7 @@ pub struct KafkaConfig {
     /// File or folder of trusted certificates.
     pub ssl_ca_location: Option<String>,
     /// Further librdkafka settings, passed through.
-    pub extra: BTreeMap<String, String>,
+    pub extra: Properties,
 }
 
 impl KafkaConfig {
@@ -99,7 +98,7 @@ impl KafkaConfig {
             sasl_username: None,
             sasl_password: None,
             ssl_ca_location: None,
-            extra: BTreeMap::new(),
+            extra: Properties::default(),
         }
     }
 
@@ -118,16 +117,16 @@ impl KafkaConfig {
                 "name of this client in the broker's logs and quotas",
             ),
             topic: reader.get("KAFKA_TOPIC", default.topic, "the topic that is the log"),
-            partitions: positive(
-                reader,
+            partitions: reader.get_in(
                 "KAFKA_TOPIC_PARTITIONS",
                 default.partitions,
+                1..=10_000,
                 "partitions when topics are created; an existing topic's count must not change",
             ),
-            replication: positive(
-                reader,
+            replication: reader.get_in(
                 "KAFKA_TOPIC_REPLICATION",
                 default.replication,
+                1..=100,
                 "replicas when topics are created; 3 or more also sets min.insync.replicas=2",
             ),
             create_topics: reader.get(
@@ -170,20 +169,9 @@ impl KafkaConfig {
                 "KAFKA_SSL_CA_LOCATION",
                 "file or folder of trusted certificates",
             ),
-            extra: reader.pairs(
-                "KAFKA_EXTRA",
-                "further librdkafka settings, key=value, comma separated",
-            ),
+            extra: reader.pairs("KAFKA_EXTRA", "further librdkafka settings, key=value, comma separated"),
         }
     }
-}
-
-fn positive(reader: &mut Reader, name: &'static str, default: i32, help: &'static str) -> i32 {
-    let value = reader.get(name, default, help);
-    if value < 1 {
-        reader.problem(name, format!("{value} is less than 1"));
-    }
-    value
 }
 
 fn security_protocol(reader: &mut Reader) -> String {

@@ -18,6 +18,8 @@ mod plan;
 mod settings;
 mod store;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

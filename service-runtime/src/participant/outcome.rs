@@ -14,7 +14,7 @@ pub(super) struct Outcome {
 
 /// Why an outcome may not be stored (rule R12).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SealError {
+pub(super) enum SealError {
     /// It cannot be written.
     #[error("the outcome cannot be encoded: {0}")]
     Encode(#[from] EncodeError),

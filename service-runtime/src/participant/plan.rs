@@ -117,3 +117,162 @@ pub(super) fn fold(kinds: &[Kind], rows: &mut BTreeMap<OrderId, OrderRow>) -> Pl
         .retain(|order_id| rows.get(order_id).is_some_and(OrderRow::unconfirmed));
     plan
 }
+
+#[cfg(test)]
+mod tests {
+    use base_domains::{Encoder, OrderEvent, WireOrder, home_partition};
+
+    use super::*;
+
+    const PARTITIONS: i32 = 3;
+
+    fn order(key: &str) -> OrderId {
+        OrderId::from_idempotency_key("test", key)
+    }
+
+    fn record(order_id: OrderId, status: OrderStatus) -> Record {
+        let wire = WireOrder {
+            order_id,
+            name: "book order".to_owned(),
+            qty: 5,
+            price: 10000.0,
+            email: None,
+            items: None,
+        };
+        let encoder = Encoder {
+            writer: "test".to_owned(),
+            type_id: None,
+        };
+        let encoded = encoder
+            .encode(
+                &OrderEvent::new(status, wire),
+                jiff::Timestamp::UNIX_EPOCH,
+                None,
+            )
+            .unwrap();
+        Record {
+            partition: home_partition(order_id, PARTITIONS),
+            offset: 0,
+            timestamp: None,
+            key: Some(encoded.key.clone().into_bytes()),
+            headers: encoded.header_bytes(),
+            value: Some(encoded.value.into_bytes()),
+        }
+    }
+
+    fn redriven(order_id: OrderId, status: OrderStatus, group: &str) -> Record {
+        let mut record = record(order_id, status);
+        record
+            .headers
+            .push((header::REDRIVE_GROUP.to_owned(), group.into()));
+        record
+    }
+
+    fn row(status: Option<OrderStatus>, outcome: Option<OrderStatus>, failed: bool) -> OrderRow {
+        OrderRow {
+            state: OrderState::from(status),
+            outcome_rank: outcome.map_or(0, OrderStatus::rank),
+            failed,
+        }
+    }
+
+    fn planned(records: &[Record], row: OrderRow) -> (Plan, OrderRow) {
+        let kinds: Vec<Kind> = records
+            .iter()
+            .map(|record| kind_of(record, PARTITIONS, "stock"))
+            .collect();
+        let mut rows = BTreeMap::from([(order("a"), row)]);
+        let plan = fold(&kinds, &mut rows);
+        (plan, rows.remove(&order("a")).unwrap())
+    }
+
+    #[test]
+    fn every_effective_event_is_a_step_in_log_order() {
+        use OrderStatus::{Cancelled, Pending, Reserved};
+        let records = [Pending, Reserved, Cancelled, Reserved].map(|s| record(order("a"), s));
+        let (plan, row) = planned(&records, row(None, None, false));
+        let steps: Vec<_> = plan.steps.iter().map(|s| (s.index, s.before, s.status)).collect();
+        assert_eq!(
+            steps,
+            vec![
+                (0, None, Pending),
+                (1, Some(Pending), Reserved),
+                (2, Some(Reserved), Cancelled),
+            ]
+        );
+        assert_eq!(plan.ignored, 1);
+        assert_eq!(row.state.status(), Some(Cancelled));
+    }
+
+    #[test]
+    fn a_repeated_cause_with_an_unconfirmed_outcome_is_published_again() {
+        use OrderStatus::{Pending, Reserved};
+        let (plan, _) = planned(
+            &[record(order("a"), Pending)],
+            row(Some(Pending), Some(Reserved), false),
+        );
+        assert_eq!(plan.republish, BTreeSet::from([order("a")]));
+        assert_eq!(plan.steps, vec![]);
+    }
+
+    #[test]
+    fn a_repeated_cause_with_a_confirmed_outcome_is_not() {
+        use OrderStatus::{Pending, Reserved};
+        let (plan, _) = planned(
+            &[record(order("a"), Pending)],
+            row(Some(Reserved), Some(Reserved), false),
+        );
+        assert_eq!(plan.republish, BTreeSet::new());
+        assert_eq!(plan.ignored, 1);
+    }
+
+    #[test]
+    fn an_outcome_read_back_in_the_same_batch_is_not_published_again() {
+        use OrderStatus::{Pending, Reserved};
+        let (plan, _) = planned(
+            &[record(order("a"), Pending), record(order("a"), Reserved)],
+            row(Some(Pending), Some(Reserved), false),
+        );
+        assert_eq!(plan.republish, BTreeSet::new());
+    }
+
+    #[test]
+    fn a_redrive_runs_the_failed_decision_again_from_the_row() {
+        use OrderStatus::{Pending, Rejected};
+        let (plan, row) = planned(
+            &[redriven(order("a"), Pending, "stock")],
+            row(Some(Rejected), None, true),
+        );
+        assert_eq!(plan.steps.len(), 1);
+        assert_eq!(plan.steps[0].status, Rejected);
+        assert_eq!(row.state.status(), Some(Rejected));
+    }
+
+    #[test]
+    fn a_second_redrive_has_no_effect() {
+        let (plan, _) = planned(
+            &[redriven(order("a"), OrderStatus::Pending, "stock")],
+            row(Some(OrderStatus::Pending), None, false),
+        );
+        assert_eq!(plan.steps, vec![]);
+    }
+
+    #[test]
+    fn a_redrive_for_another_group_has_no_effect() {
+        let record = redriven(order("a"), OrderStatus::Pending, "email");
+        assert_eq!(
+            kind_of(&record, PARTITIONS, "stock"),
+            Kind::NoEffect("redriven_for_another_group")
+        );
+    }
+
+    #[test]
+    fn an_event_outside_its_home_partition_is_bad() {
+        let mut stray = record(order("a"), OrderStatus::Reserved);
+        stray.partition = (stray.partition + 1) % PARTITIONS;
+        assert!(matches!(
+            kind_of(&stray, PARTITIONS, "stock"),
+            Kind::Bad { code: "wrong_partition", .. }
+        ));
+    }
+}

@@ -66,11 +66,9 @@ pub(super) async fn run<D: Decider>(shared: Arc<Shared<D>>, shutdown: Shutdown) 
         let owned = shared.progress.positions();
         sweeps.retain(|partition, _| owned.contains_key(partition));
         for (partition, position) in owned {
-            let sweep = sweeps.entry(partition).or_insert_with(|| PartitionSweep {
-                next: Instant::now(),
-                backoff: shared.settings.sweep.interval,
-                round: None,
-            });
+            let sweep = sweeps
+                .entry(partition)
+                .or_insert_with(|| PartitionSweep::new(&shared.settings.sweep, Instant::now()));
             match turn(&shared, partition, position, sweep).await {
                 Ok(()) => shared.log_health.set_ready(),
                 Err(error) => shared.log_health.set_not_ready(&error.to_string()),
@@ -85,9 +83,6 @@ async fn turn<D: Decider>(
     position: i64,
     sweep: &mut PartitionSweep,
 ) -> Result<(), BatchError> {
-    if Instant::now() < sweep.next {
-        return Ok(());
-    }
     let unconfirmed: BTreeSet<OrderId> = shared
         .store
         .unconfirmed(&shared.database, partition, ROUND_LIMIT)
@@ -100,30 +95,119 @@ async fn turn<D: Decider>(
         Err(error) => return Err(BatchError::Unavailable(error.to_string())),
     };
     shared.gauge(partition, end.saturating_sub(position), unconfirmed.len());
-    match sweep.round.take() {
-        _ if unconfirmed.is_empty() => sweep.backoff = shared.settings.sweep.interval,
-        None => {
-            sweep.round = Some(Round {
-                barrier: end,
-                candidates: unconfirmed,
-            });
+    let lost = sweep.judge(&shared.settings.sweep, Instant::now(), position, end, unconfirmed);
+    if !lost.is_empty() {
+        tracing::warn!(
+            participant = shared.name,
+            partition,
+            outcomes = lost.len(),
+            "Outcomes were not read back and are published again."
+        );
+        shared.count_swept(lost.len());
+        republish(shared, &lost).await?;
+    }
+    Ok(())
+}
+
+impl PartitionSweep {
+    fn new(settings: &SweepSettings, now: Instant) -> Self {
+        Self {
+            next: now,
+            backoff: settings.interval,
+            round: None,
         }
-        Some(round) if position < round.barrier => sweep.round = Some(round),
-        Some(round) => {
-            let lost: Vec<OrderId> = round.candidates.intersection(&unconfirmed).copied().collect();
-            if !lost.is_empty() {
-                tracing::warn!(
-                    participant = shared.name,
-                    partition,
-                    outcomes = lost.len(),
-                    "Outcomes were not read back and are published again."
-                );
-                shared.count_swept(lost.len());
-                republish(shared, &lost).await?;
-                sweep.next = Instant::now() + sweep.backoff;
-                sweep.backoff = (sweep.backoff * 2).min(shared.settings.sweep.max_backoff);
+    }
+
+    /// Which of `unconfirmed` are lost: those that were candidates already when the log ended
+    /// before `position`.
+    fn judge(
+        &mut self,
+        settings: &SweepSettings,
+        now: Instant,
+        position: i64,
+        end: i64,
+        unconfirmed: BTreeSet<OrderId>,
+    ) -> Vec<OrderId> {
+        if unconfirmed.is_empty() {
+            *self = Self::new(settings, now);
+            return Vec::new();
+        }
+        if now < self.next {
+            return Vec::new();
+        }
+        match self.round.take() {
+            None => {
+                self.round = Some(Round {
+                    barrier: end,
+                    candidates: unconfirmed,
+                });
+                Vec::new()
+            }
+            Some(round) if position < round.barrier => {
+                self.round = Some(round);
+                Vec::new()
+            }
+            Some(round) => {
+                let lost: Vec<OrderId> =
+                    round.candidates.intersection(&unconfirmed).copied().collect();
+                if !lost.is_empty() {
+                    self.next = now + self.backoff;
+                    self.backoff = (self.backoff * 2).min(settings.max_backoff);
+                }
+                lost
             }
         }
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn orders(keys: &[&str]) -> BTreeSet<OrderId> {
+        keys.iter()
+            .map(|key| OrderId::from_idempotency_key("test", key))
+            .collect()
+    }
+
+    fn sweep() -> (PartitionSweep, SweepSettings, Instant) {
+        let (settings, now) = (SweepSettings::default(), Instant::now());
+        (PartitionSweep::new(&settings, now), settings, now)
+    }
+
+    /// Rule R9: however often it is looked at.
+    #[test]
+    fn a_lag_is_never_swept() {
+        let (mut sweep, settings, now) = sweep();
+        for second in 0..1000 {
+            let lost = sweep.judge(&settings, now + SECOND * second, 99, 100, orders(&["a"]));
+            assert_eq!(lost, vec![]);
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_is_not_before_the_end_of_its_time_is_lost() {
+        let (mut sweep, settings, now) = sweep();
+        assert_eq!(sweep.judge(&settings, now, 90, 100, orders(&["a", "b"])), vec![]);
+        // `b` was read back on the way and `c` came later: its own record may lie ahead.
+        let lost = sweep.judge(&settings, now + SECOND, 100, 150, orders(&["a", "c"]));
+        assert_eq!(lost, orders(&["a"]).into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn attempts_back_off_doubling_until_it_is_confirmed() {
+        let (mut sweep, settings, start) = sweep();
+        let attempts: Vec<u32> = (0..40)
+            .filter(|second| {
+                let now = start + SECOND * *second;
+                !sweep.judge(&settings, now, 100, 100, orders(&["a"])).is_empty()
+            })
+            .collect();
+        // Each wait is followed by one turn that samples a new end.
+        assert_eq!(attempts, vec![1, 3, 6, 11, 20, 37]);
+        assert_eq!(sweep.judge(&settings, start + SECOND * 41, 100, 100, orders(&[])), vec![]);
+        assert_eq!(sweep.backoff, settings.interval);
+    }
 }

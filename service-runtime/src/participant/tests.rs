@@ -1,0 +1,407 @@
+//! The participant against a real database and a recording producer: every rule it keeps.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use base_domains::{
+    Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, header, home_partition,
+};
+
+use super::*;
+use crate::database::{DatabaseConfig, Tx};
+use crate::kafka::{BatchHandler, Delivered, Delivery, NewRecord, ProduceError, Record};
+
+const PARTITIONS: i32 = 3;
+
+/// Keeps what is produced; can refuse a topic.
+#[derive(Default)]
+struct Recorder {
+    sent: Mutex<Vec<NewRecord>>,
+    refused_topic: Mutex<Option<String>>,
+}
+
+impl Recorder {
+    fn refuse(&self, topic: Option<&str>) {
+        *self.refused_topic.lock().unwrap() = topic.map(str::to_owned);
+    }
+
+    fn sent_to(&self, topic: &str) -> Vec<NewRecord> {
+        let sent = self.sent.lock().unwrap();
+        sent.iter().filter(|r| r.topic == topic).cloned().collect()
+    }
+}
+
+impl EventProducer for Recorder {
+    fn enqueue(&self, record: &NewRecord) -> Result<Delivery, ProduceError> {
+        if self.refused_topic.lock().unwrap().as_deref() == Some(record.topic.as_str()) {
+            let down = ProduceError::Unknown("down for the test".to_owned());
+            return Ok(Box::pin(async move { Err(down) }));
+        }
+        self.sent.lock().unwrap().push(record.clone());
+        Ok(Box::pin(async {
+            Ok(Delivered {
+                partition: 0,
+                offset: 0,
+            })
+        }))
+    }
+}
+
+/// Reserves every pending order; products named `bug…` and `bad…` make it misbehave.
+#[derive(Default)]
+struct Reserve {
+    calls: AtomicUsize,
+    fixed: AtomicBool,
+}
+
+impl Decider for Arc<Reserve> {
+    async fn decide(
+        &self,
+        _: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        let mut decisions = Vec::new();
+        for change in changes {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            let event = match change.event() {
+                Ok(event) => event,
+                Err(error) => {
+                    decisions.push(Decision::unreadable(&error));
+                    continue;
+                }
+            };
+            let fixed = self.fixed.load(Ordering::SeqCst);
+            match event.order.name.as_str() {
+                "bug" if !fixed => return Err(DecideError::Bug("a bug".to_owned())),
+                "panic" if !fixed => panic!("a panic of the test"),
+                "unwritable" => decisions.push(Decision::Append(OrderEvent::new(
+                    OrderStatus::Pending,
+                    event.order,
+                ))),
+                _ if change.status == OrderStatus::Pending => decisions.push(Decision::Append(
+                    OrderEvent::new(OrderStatus::Reserved, event.order),
+                )),
+                _ => decisions.push(Decision::Done),
+            }
+        }
+        Ok(decisions)
+    }
+}
+
+struct World {
+    shared: Arc<Shared<Arc<Reserve>>>,
+    decider: Arc<Reserve>,
+    log: Arc<Recorder>,
+    _folder: tempfile::TempDir,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("test.db").display());
+    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+    database.migrate(&[]).await.unwrap();
+    world_on(database, folder)
+}
+
+fn world_on(database: Database, folder: tempfile::TempDir) -> World {
+    let kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
+    let decider = Arc::new(Reserve::default());
+    let participant = Participant::new(Parts {
+        name: "stock",
+        writer: "stock-service",
+        log_name: None,
+        decider: Arc::clone(&decider),
+        database,
+        producer: KafkaProducer::new(&kafka).unwrap(),
+        kafka,
+        settings: ParticipantSettings {
+            max_defects: 3,
+            ..ParticipantSettings::for_group("stock")
+        },
+        health: Health::new(&Shutdown::new()),
+    });
+    let log = Arc::new(Recorder::default());
+    let mut shared = Arc::try_unwrap(participant.shared).unwrap();
+    shared.producer = Arc::clone(&log) as Arc<dyn EventProducer>;
+    shared.dead_letters = DeadLetters::new(Arc::clone(&shared.producer), "orders", "stock");
+    shared
+        .identity
+        .set(LogIdentity {
+            cluster_id: "test".to_owned(),
+            topic: "orders".to_owned(),
+            partitions: PARTITIONS,
+        })
+        .unwrap();
+    World {
+        shared: Arc::new(shared),
+        decider,
+        log,
+        _folder: folder,
+    }
+}
+
+impl World {
+    async fn handle(&self, records: &[Record]) -> Result<(), Interruption> {
+        self.handler().handle(records).await
+    }
+
+    fn handler(&self) -> handler::Handler<Arc<Reserve>> {
+        handler::Handler::new(Arc::clone(&self.shared))
+    }
+
+    async fn row(&self, order_id: OrderId) -> plan::OrderRow {
+        let mut tx = self.shared.database.begin().await.unwrap();
+        let wanted = BTreeMap::from([(order_id, 0)]);
+        let mut rows = self.shared.store.lock_orders(&mut tx, &wanted).await.unwrap();
+        tx.commit().await.unwrap();
+        rows.remove(&order_id).unwrap()
+    }
+}
+
+fn order(key: &str) -> OrderId {
+    OrderId::from_idempotency_key("test", key)
+}
+
+fn named(order_id: OrderId, name: &str, status: OrderStatus, offset: i64) -> Record {
+    let wire = WireOrder {
+        order_id,
+        name: name.to_owned(),
+        qty: 5,
+        price: 10000.0,
+        email: None,
+        items: None,
+    };
+    let encoder = Encoder {
+        writer: "order-service".to_owned(),
+        type_id: None,
+    };
+    let encoded = encoder
+        .encode(
+            &OrderEvent::new(status, wire),
+            jiff::Timestamp::UNIX_EPOCH,
+            None,
+        )
+        .unwrap();
+    Record {
+        partition: home_partition(order_id, PARTITIONS),
+        offset,
+        timestamp: Some(0),
+        key: Some(encoded.key.clone().into_bytes()),
+        headers: encoded.header_bytes(),
+        value: Some(encoded.value.into_bytes()),
+    }
+}
+
+fn pending(key: &str, offset: i64) -> Record {
+    named(order(key), "book order", OrderStatus::Pending, offset)
+}
+
+/// What the log would give back for `sent`.
+fn read_back(sent: &NewRecord, order_id: OrderId, offset: i64) -> Record {
+    Record {
+        partition: home_partition(order_id, PARTITIONS),
+        offset,
+        timestamp: Some(0),
+        key: sent.key.clone(),
+        headers: sent.headers.clone(),
+        value: sent.value.clone(),
+    }
+}
+
+#[tokio::test]
+async fn an_effective_event_is_decided_stored_and_published() {
+    let world = world().await;
+    world.handle(&[pending("a", 7)]).await.unwrap();
+    let sent = world.log.sent_to("orders");
+    assert_eq!(sent.len(), 1);
+    let event = OrderEvent::from_json(sent[0].value.as_deref().unwrap()).unwrap();
+    assert_eq!(event.order.order_id, order("a"));
+    assert_eq!(event.status.as_str(), "RESERVED");
+    let row = world.row(order("a")).await;
+    assert_eq!(row.state.status(), Some(OrderStatus::Pending));
+    assert!(row.unconfirmed());
+    let partition = home_partition(order("a"), PARTITIONS);
+    let position = world.shared.store.position(&world.shared.database, partition);
+    assert_eq!(position.await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn a_repeated_cause_publishes_the_same_bytes_without_deciding_again() {
+    let world = world().await;
+    world.handle(&[pending("a", 7)]).await.unwrap();
+    world.handle(&[pending("a", 7)]).await.unwrap();
+    let sent = world.log.sent_to("orders");
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1]);
+    assert_eq!(world.decider.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_outcome_that_was_read_back_is_confirmed_and_never_published_again() {
+    let world = world().await;
+    world.handle(&[pending("a", 7)]).await.unwrap();
+    let reserved = read_back(&world.log.sent_to("orders")[0], order("a"), 8);
+    world.handle(&[reserved]).await.unwrap();
+    assert!(!world.row(order("a")).await.unconfirmed());
+    world.handle(&[pending("a", 9)]).await.unwrap();
+    assert_eq!(world.log.sent_to("orders").len(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_stored() {
+    let world = world().await;
+    world.log.refuse(Some("orders"));
+    let error = world.handle(&[pending("a", 7)]).await.unwrap_err();
+    assert!(matches!(error, Interruption::Unavailable(_)), "{error:?}");
+    assert!(world.row(order("a")).await.unconfirmed());
+    world.log.refuse(None);
+    world.handle(&[pending("a", 7)]).await.unwrap();
+    assert_eq!(world.log.sent_to("orders").len(), 1);
+    assert_eq!(world.decider.calls.load(Ordering::SeqCst), 1);
+}
+
+/// Rule R1: rows exist and are locked before the fold, so of two instances that handle the same
+/// event at once only one decides.
+#[tokio::test]
+async fn two_instances_that_handle_one_event_at_once_decide_once() {
+    let world = world().await;
+    for round in 0..20 {
+        let records = [pending(&format!("race {round}"), round)];
+        let (first, second) = tokio::join!(world.handle(&records), world.handle(&records));
+        first.unwrap();
+        second.unwrap();
+    }
+    assert_eq!(world.decider.calls.load(Ordering::SeqCst), 20);
+}
+
+/// Rule R2: a decision that fails keeps its fold, and a redrive to this group runs it again.
+#[tokio::test]
+async fn a_failed_decision_keeps_the_fold_and_a_redrive_decides_from_the_row() {
+    let world = world().await;
+    let mut unreadable = pending("a", 7);
+    unreadable.value = Some(b"{garbage".to_vec());
+    world.handle(&[unreadable.clone(), pending("b", 8)]).await.unwrap();
+    let row = world.row(order("a")).await;
+    assert_eq!(row.state.status(), Some(OrderStatus::Pending));
+    assert!(row.failed);
+    let letters = world.log.sent_to("orders.stock.dlt");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].value, unreadable.value);
+    assert_eq!(world.log.sent_to("orders").len(), 1, "order b is not held up");
+
+    let mut redrive = pending("a", 9);
+    redrive.headers.push((header::REDRIVE_GROUP.to_owned(), b"stock".to_vec()));
+    world.handle(&[redrive.clone()]).await.unwrap();
+    world.handle(&[redrive]).await.unwrap();
+    let row = world.row(order("a")).await;
+    assert!(!row.failed);
+    assert!(row.unconfirmed());
+    assert_eq!(world.decider.calls.load(Ordering::SeqCst), 3, "a, b and a again, once");
+}
+
+/// Rule R12: an outcome that would not fold is never stored; the decision fails instead.
+#[tokio::test]
+async fn an_outcome_that_nobody_could_fold_is_not_stored() {
+    let world = world().await;
+    let record = named(order("a"), "unwritable", OrderStatus::Pending, 1);
+    world.handle(&[record]).await.unwrap();
+    let row = world.row(order("a")).await;
+    assert!(row.failed);
+    assert_eq!(row.outcome_rank, 0);
+    assert_eq!(world.log.sent_to("orders"), vec![]);
+    let letters = world.log.sent_to("orders.stock.dlt");
+    let code = letters[0].headers.iter().find(|(name, _)| name == "kafka_dlt-exception-fqcn");
+    assert_eq!(code.unwrap().1, b"unsealed_outcome");
+}
+
+#[tokio::test]
+async fn garbage_is_dead_lettered_byte_for_byte_and_its_neighbours_are_handled() {
+    let world = world().await;
+    let garbage = Record {
+        partition: 1,
+        offset: 3,
+        timestamp: None,
+        key: None,
+        headers: vec![],
+        value: Some(b"\x00\xff not JSON".to_vec()),
+    };
+    world
+        .handle(&[pending("a", 2), garbage.clone(), pending("b", 4)])
+        .await
+        .unwrap();
+    let letters = world.log.sent_to("orders.stock.dlt");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].value, garbage.value);
+    assert_eq!(world.log.sent_to("orders").len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_committed_while_the_dead_letter_topic_is_down() {
+    let world = world().await;
+    world.log.refuse(Some("orders.stock.dlt"));
+    let mut unreadable = pending("a", 7);
+    unreadable.value = Some(b"{garbage".to_vec());
+    let error = world.handle(&[pending("b", 6), unreadable.clone()]).await.unwrap_err();
+    assert!(matches!(error, Interruption::Unavailable(_)), "{error:?}");
+    let partition = home_partition(order("a"), PARTITIONS);
+    let position = world.shared.store.position(&world.shared.database, partition);
+    assert_eq!(position.await.unwrap(), 0);
+    assert_eq!(world.row(order("a")).await.state.status(), None);
+    world.log.refuse(None);
+    world.handle(&[pending("b", 6), unreadable]).await.unwrap();
+    assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 1);
+}
+
+#[tokio::test]
+async fn a_defect_is_bisected_down_to_its_record_and_all_others_land() {
+    for name in ["bug", "panic"] {
+        let world = world().await;
+        let mut records: Vec<Record> = (0..9).map(|n| pending(&format!("{n}"), n)).collect();
+        records.insert(4, named(order("x"), name, OrderStatus::Pending, 100));
+        world.handle(&records).await.unwrap();
+        assert_eq!(world.log.sent_to("orders").len(), 9);
+        let letters = world.log.sent_to("orders.stock.dlt");
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letters[0].value, records[4].value);
+        let row = world.row(order("x")).await;
+        assert_eq!(row.state.status(), Some(OrderStatus::Pending));
+        assert!(row.failed);
+    }
+}
+
+#[tokio::test]
+async fn defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended() {
+    let world = world().await;
+    let records: Vec<Record> = (0..6)
+        .map(|n| named(order(&format!("{n}")), "bug", OrderStatus::Pending, n))
+        .collect();
+    let mut handler = world.handler();
+    let error = handler.handle(&records).await.unwrap_err();
+    assert!(error.to_string().contains("3 defects in a row"), "{error}");
+    assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 3);
+    world.decider.fixed.store(true, Ordering::SeqCst);
+    handler.handle(&records).await.unwrap();
+    assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 3);
+    assert_eq!(world.log.sent_to("orders").len(), 3);
+}
+
+/// Rule R4: `N` is kept in the database.
+#[tokio::test]
+async fn a_database_remembers_which_log_it_was_folded_from() {
+    let world = world().await;
+    let first = LogIdentity {
+        cluster_id: "one".to_owned(),
+        topic: "orders".to_owned(),
+        partitions: 3,
+    };
+    let store = &world.shared.store;
+    let known = store.identify(&world.shared.database, &first).await.unwrap();
+    assert_eq!(known, first);
+    let other = LogIdentity {
+        partitions: 6,
+        ..first.clone()
+    };
+    let known = store.identify(&world.shared.database, &other).await.unwrap();
+    assert_eq!(known, first);
+}
