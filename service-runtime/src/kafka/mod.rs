@@ -9,6 +9,7 @@ mod consumer;
 mod context;
 mod dead_letter;
 mod log_ends;
+mod log_reader;
 mod producer;
 mod progress;
 mod record;
@@ -20,6 +21,7 @@ pub use consumer::{
 };
 pub use dead_letter::{DeadLetters, dead_letter_topic, dlt};
 pub use log_ends::LogEnds;
+pub use log_reader::{ReadError, read_all};
 pub use producer::{Delivered, Delivery, EventProducer, KafkaProducer, NewRecord, ProduceError};
 pub use progress::Progress;
 pub use record::Record;

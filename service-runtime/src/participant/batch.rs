@@ -12,7 +12,7 @@ use super::outcome::seal;
 use super::plan::{Kind, OrderRow, Plan, fold};
 use super::store::ChangedRow;
 use crate::database::{DatabaseError, ErrorClass, Tx};
-use crate::kafka::{NewRecord, PartitionId, ProduceError, Record};
+use crate::kafka::{Interruption, NewRecord, PartitionId, ProduceError, Record};
 
 /// Why a batch was rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,18 @@ pub(super) enum BatchError {
     /// A defect in code or data: bisect.
     #[error("{0}")]
     Bug(String),
+    /// This process cannot go on.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl From<BatchError> for Interruption {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Fatal(reason) => Self::Stop(reason),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
 }
 
 impl From<DatabaseError> for BatchError {
@@ -57,7 +69,10 @@ impl From<DecideError> for BatchError {
 impl From<ProduceError> for BatchError {
     fn from(error: ProduceError) -> Self {
         // Never a dead letter, never skipped: whatever the broker says, the batch waits.
-        Self::Unavailable(format!("broker: {error}"))
+        match error {
+            ProduceError::Fatal(_) => Self::Fatal(error.to_string()),
+            _ => Self::Unavailable(format!("broker: {error}")),
+        }
     }
 }
 

@@ -1,9 +1,18 @@
 //! Whether a participant's rows are up to date with the log (rule R11).
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::store::Store;
 use crate::database::Database;
 use crate::jobs::{GateError, HistoryGate};
 use crate::kafka::{LogEnds, PartitionId};
+
+/// How long the reader, which is always a little behind, may take to pass the end.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at the position.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Compares the position in the database with the log's end, so that any instance may ask about
 /// any partition.
@@ -26,17 +35,23 @@ impl ReadPastEnd {
 
 impl HistoryGate for ReadPastEnd {
     async fn read_past_now(&self, partition: PartitionId) -> Result<bool, GateError> {
-        // The end first: a position read afterwards can only be more up to date.
+        // The end once: later records have no say, or a busy log would keep the gate shut.
         let end = self
             .log_ends
             .end(partition)
             .await
-            .map_err(|error| GateError::new(format!("the broker does not answer: {error}")))?;
-        let position = self
-            .store
-            .position(&self.database, partition)
-            .await
-            .map_err(|error| GateError::new(format!("database: {error}")))?;
-        Ok(position >= end)
+            .map_err(|error| GateError(format!("the broker does not answer: {error}")))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let position = self
+                .store
+                .position(&self.database, partition)
+                .await
+                .map_err(|error| GateError(format!("database: {error}")))?;
+            if position >= end || Instant::now() >= deadline {
+                return Ok(position >= end);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 }

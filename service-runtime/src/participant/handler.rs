@@ -44,9 +44,7 @@ impl<D: Decider> Handler<D> {
                     .dead_letters
                     .publish(record, code, reason)
                     .await
-                    .map_err(|error| {
-                        Interruption::Unavailable(format!("dead-letter topic: {error}"))
-                    })?;
+                    .map_err(BatchError::from)?;
                 self.lettered.push(place);
             }
         }
@@ -75,7 +73,7 @@ impl<D: Decider> Handler<D> {
                     });
                 }
                 Err(BatchError::Bug(reason)) => self.give_up(&batch, reason).await?,
-                Err(error) => return Err(Interruption::Unavailable(error.to_string())),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
@@ -101,7 +99,7 @@ impl<D: Decider> Handler<D> {
                 self.defects += 1;
                 Ok(())
             }
-            Err(error) => Err(Interruption::Unavailable(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -405,3 +405,19 @@ async fn a_database_remembers_which_log_it_was_folded_from() {
     let known = store.identify(&world.shared.database, &other).await.unwrap();
     assert_eq!(known, first);
 }
+
+/// A client that failed for good never recovers: the process has to be restarted.
+#[tokio::test]
+async fn a_producer_that_failed_for_good_stops_the_participant() {
+    struct Dead;
+    impl EventProducer for Dead {
+        fn enqueue(&self, _: &NewRecord) -> Result<Delivery, ProduceError> {
+            Err(ProduceError::Fatal("fenced".to_owned()))
+        }
+    }
+    let mut world = world().await;
+    let shared = Arc::get_mut(&mut world.shared).unwrap();
+    shared.producer = Arc::new(Dead);
+    let error = world.handle(&[pending("a", 7)]).await.unwrap_err();
+    assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
+}

@@ -1,0 +1,21 @@
+//! The HTTP side of a service: a server with limits, errors as problem documents, and the
+//! endpoints that every service has.
+//!
+//! [`router`] puts a service's own routes behind the limits of [`HttpConfig`] and adds
+//! `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/docs`; [`serve`] runs it.
+//! Every error that a client sees is a [`Problem`] (RFC 9457); extractors of this module answer
+//! with one, and so do routes that do not exist, panics and exceeded limits.
+
+mod config;
+mod extract;
+mod limits;
+mod operations;
+mod problem;
+mod router;
+mod server;
+
+pub use config::HttpConfig;
+pub use extract::{Json, Path, Query};
+pub use problem::{FieldError, Problem};
+pub use router::{ServiceInfo, router};
+pub use server::{bind, serve};

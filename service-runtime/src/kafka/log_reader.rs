@@ -1,0 +1,94 @@
+//! Reads a topic as it stands, apart from any group: for demonstrations, tools and tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{KafkaConfig, PartitionId, Record, client};
+
+/// Why a topic could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The broker does not answer, or refuses.
+    #[error("the log cannot be read: {0}")]
+    Kafka(#[from] KafkaError),
+    /// The end was not reached in time.
+    #[error("the log was not read to its end within {0:?}")]
+    TimedOut(Duration),
+    /// The reading thread ended early.
+    #[error("reading the log was cut off")]
+    CutOff,
+}
+
+/// Every record of `topic` that is there now, by partition and offset.
+///
+/// # Errors
+/// The broker does not answer, or the end is not reached within `timeout`.
+pub async fn read_all(
+    config: &KafkaConfig,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Vec<Record>, ReadError> {
+    let mut settings = client::consumer(config, &format!("reader-{}", uuid::Uuid::new_v4()));
+    // It only assigns, so there is no group to commit for.
+    settings.set("enable.auto.commit", "false");
+    let topic: Arc<str> = topic.into();
+    let reading = tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = settings.create()?;
+        read_blocking(&consumer, &topic, timeout)
+    });
+    reading.await.unwrap_or(Err(ReadError::CutOff))
+}
+
+fn read_blocking(
+    consumer: &BaseConsumer,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Vec<Record>, ReadError> {
+    let deadline = std::time::Instant::now() + timeout;
+    let mut ends = ends_of(consumer, topic, timeout)?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in ends.keys() {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let mut records = Vec::new();
+    while !ends.is_empty() {
+        if std::time::Instant::now() >= deadline {
+            return Err(ReadError::TimedOut(timeout));
+        }
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
+        let record = Record::from(&message?);
+        if ends.get(&record.partition).is_some_and(|end| record.offset + 1 >= *end) {
+            ends.remove(&record.partition);
+        }
+        records.push(record);
+    }
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+/// The end offsets of the partitions that hold something.
+fn ends_of(
+    consumer: &BaseConsumer,
+    topic: &str,
+    timeout: Duration,
+) -> Result<BTreeMap<PartitionId, i64>, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let mut ends = BTreeMap::new();
+    for found in metadata.topics().iter().filter(|found| found.name() == topic) {
+        for partition in found.partitions() {
+            let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
+            if end > begin {
+                ends.insert(partition.id(), end);
+            }
+        }
+    }
+    Ok(ends)
+}

@@ -1,0 +1,19 @@
+//! The life of a service process: command line, configuration, signals, drain, exit code.
+//!
+//! A service's `main.rs` is one call of [`main`]. The first SIGTERM or SIGINT announces the
+//! shutdown (readiness ends), after `SHUTDOWN_DELAY` work stops, and the service then has
+//! `SHUTDOWN_TIMEOUT` to finish what it began. A second signal ends the process at once.
+//!
+//! Exit codes: 0 clean end, 1 failure or a drain that took too long, 2 unusable command line or
+//! configuration, 128 + signal number after a second signal.
+
+mod config;
+mod entry;
+mod shutdown;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
+pub use config::{LifecycleConfig, ServiceConfig};
+pub use entry::{install_crypto, main};
+pub use shutdown::{Part, Shutdown};

@@ -1,0 +1,235 @@
+//! The entry point in real processes: each test starts itself again as a service.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{BufReader, Read as _},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use super::{LifecycleConfig, ServiceConfig, Shutdown, entry::start};
+use crate::{
+    config::{Reader, SecretString},
+    telemetry::LogConfig,
+};
+
+const CHILD: &str = "SERVICE_RUNTIME_TEST_CHILD";
+
+struct Config {
+    log: LogConfig,
+    lifecycle: LifecycleConfig,
+    mode: String,
+    _password: Option<SecretString>,
+}
+
+impl ServiceConfig for Config {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            log: LogConfig::read(reader),
+            lifecycle: LifecycleConfig::read(reader),
+            mode: reader.get("MODE", "wait".to_owned(), "What the service does"),
+            _password: reader.secret("PASSWORD", "Never shown"),
+        }
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn lifecycle(&self) -> &LifecycleConfig {
+        &self.lifecycle
+    }
+}
+
+async fn service(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
+    println!("started");
+    match config.mode.as_str() {
+        "fail" => anyhow::bail!("no luck"),
+        "block" => {
+            let _part = shutdown.part("stubborn part");
+            loop {
+                std::thread::sleep(Duration::from_secs(60));
+            }
+        }
+        _ => shutdown.cancelled().await,
+    }
+    println!("drained");
+    Ok(())
+}
+
+/// In the child process: runs as a service with the arguments of the parent and exits.
+fn be_the_service_if_child() {
+    if let Ok(arguments) = env::var(CHILD) {
+        let arguments = ["test"].into_iter().chain(arguments.split_whitespace());
+        let arguments = arguments.map(OsString::from);
+        let code = start("test-service", "1.2.3", arguments, env::vars_os(), service);
+        std::process::exit(code.into());
+    }
+}
+
+/// Starts the named test again as a service.
+fn spawn(test: &str, arguments: &str, environment: &[(&str, &str)]) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([&format!("{}::{test}", module()), "--exact", "--nocapture"])
+        .env(CHILD, arguments)
+        .envs(environment.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn module() -> &'static str {
+    module_path!().split_once("::").unwrap().1
+}
+
+/// Reads lines of stdout until one contains the text.
+fn wait_for(output: &mut impl std::io::BufRead, text: &str) {
+    let mut seen = String::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(
+            output.read_line(&mut line).unwrap(),
+            0,
+            "no {text:?} in {seen}"
+        );
+        if line.contains(text) {
+            return;
+        }
+        seen.push_str(&line);
+    }
+}
+
+fn send(signal: &str, child: &Child) {
+    let status = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits for the end; exit code, and the rest of stdout followed by stderr.
+fn finish(mut child: Child, mut stdout: impl std::io::Read) -> (Option<i32>, String) {
+    let mut output = String::new();
+    stdout.read_to_string(&mut output).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut output)
+        .unwrap();
+    (child.wait().unwrap().code(), output)
+}
+
+fn run(test: &str, arguments: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut child = spawn(test, arguments, environment);
+    let stdout = child.stdout.take().unwrap();
+    finish(child, stdout)
+}
+
+#[test]
+fn sigterm_drains_and_exits_with_0() {
+    be_the_service_if_child();
+    let mut child = spawn("sigterm_drains_and_exits_with_0", "", &[]);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    wait_for(&mut stdout, "started");
+    send("-TERM", &child);
+    let (code, output) = finish(child, stdout);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("drained"), "{output}");
+    assert!(output.contains("signal=\"SIGTERM\""), "{output}");
+}
+
+#[test]
+fn a_second_sigint_exits_with_130_although_the_service_blocks_its_thread() {
+    be_the_service_if_child();
+    let name = "a_second_sigint_exits_with_130_although_the_service_blocks_its_thread";
+    let mut child = spawn(
+        name,
+        "",
+        &[("MODE", "block"), ("TOKIO_WORKER_THREADS", "1")],
+    );
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    wait_for(&mut stdout, "started");
+    send("-INT", &child);
+    wait_for(&mut stdout, "Shutdown was requested.");
+    send("-INT", &child);
+    let (code, output) = finish(child, stdout);
+    assert_eq!(code, Some(130), "{output}");
+}
+
+#[test]
+fn a_blocked_service_is_named_and_left_behind_after_the_timeout() {
+    be_the_service_if_child();
+    let name = "a_blocked_service_is_named_and_left_behind_after_the_timeout";
+    let environment = [
+        ("MODE", "block"),
+        ("SHUTDOWN_TIMEOUT", "50ms"),
+        ("TOKIO_WORKER_THREADS", "1"),
+    ];
+    let mut child = spawn(name, "", &environment);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    wait_for(&mut stdout, "started");
+    send("-TERM", &child);
+    let (code, output) = finish(child, stdout);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(
+        output.contains("still_running=[\"stubborn part\"]"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_failing_service_exits_with_1_and_logs_why() {
+    be_the_service_if_child();
+    let name = "a_failing_service_exits_with_1_and_logs_why";
+    let (code, output) = run(name, "", &[("MODE", "fail"), ("LOG_FORMAT", "json")]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains(r#""error":"no luck""#), "{output}");
+}
+
+#[test]
+fn a_bad_configuration_exits_with_2_and_lists_every_problem() {
+    be_the_service_if_child();
+    let name = "a_bad_configuration_exits_with_2_and_lists_every_problem";
+    let environment = [("SHUTDOWN_TIMEOUT", "soon"), ("LOG_FORMAT", "xml")];
+    let (code, output) = run(name, "--config /no/such/file", &environment);
+    assert_eq!(code, Some(2), "{output}");
+    for part in [
+        "test-service: the configuration has 3 problem(s)",
+        "SHUTDOWN_TIMEOUT: \"soon\"",
+        "LOG_FORMAT: \"xml\"",
+        "/no/such/file",
+    ] {
+        assert!(output.contains(part), "{part:?} in {output}");
+    }
+    assert!(!output.contains("started"), "{output}");
+}
+
+#[test]
+fn an_unknown_argument_exits_with_2() {
+    be_the_service_if_child();
+    let (code, output) = run("an_unknown_argument_exits_with_2", "--verbose", &[]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("--verbose"), "{output}");
+}
+
+#[test]
+fn the_version_is_printed() {
+    be_the_service_if_child();
+    let (code, output) = run("the_version_is_printed", "--version", &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("test-service 1.2.3"), "{output}");
+}
+
+#[test]
+fn the_printed_configuration_shows_effective_values_but_no_secret() {
+    be_the_service_if_child();
+    let name = "the_printed_configuration_shows_effective_values_but_no_secret";
+    let environment = [("PASSWORD", "hunter2"), ("SHUTDOWN_TIMEOUT", "4s")];
+    let (code, output) = run(name, "--print-config", &environment);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("shutdown_timeout = \"4s\""), "{output}");
+    assert!(output.contains("# password = \"[redacted]\""), "{output}");
+    assert!(!output.contains("hunter2"), "{output}");
+}
