@@ -205,6 +205,6 @@ fn rejected(order: &WireOrder, why: &str) -> Decision {
 }
 
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(test)]
 mod tests;

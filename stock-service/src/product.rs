@@ -1,6 +1,6 @@
 //! What a product may be called: the same as in a line of an order.
 
-use base_domains::{OrderId, WireOrder};
+use base_domains::{OrderId, OrderLine, WireOrder};
 use uuid::Uuid;
 
 /// The name as it is kept, without space around it.
@@ -18,7 +18,7 @@ pub fn check_name(name: &str) -> Result<String, String> {
         items: None,
     };
     match probe.validate() {
-        Ok(order) => Ok(order.lines().iter().map(|line| line.name()).collect()),
+        Ok(order) => Ok(order.lines().iter().map(OrderLine::name).collect()),
         Err(errors) => {
             let messages: Vec<_> = errors.into_iter().map(|error| error.message).collect();
             Err(messages.join(", "))

@@ -17,15 +17,15 @@ const PRODUCTS: [&str; 3] = ["a", "b", "unknown"];
 type Event = (usize, OrderStatus, bool);
 
 #[derive(Debug, Clone)]
-struct History {
+pub(crate) struct History {
     /// Pieces of the known products.
     seeded: [i64; 2],
     orders: Vec<WireOrder>,
     events: Vec<Event>,
-    unknown: UnknownProduct,
+    pub(crate) unknown: UnknownProduct,
 }
 
-fn history() -> impl Strategy<Value = History> {
+pub(crate) fn history() -> impl Strategy<Value = History> {
     let orders = prop::collection::vec(lines(), 1..8);
     orders.prop_flat_map(|orders| {
         let event = (0..orders.len(), status(), prop::bool::weighted(0.9));
@@ -90,7 +90,7 @@ impl History {
             .collect()
     }
 
-    fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.changes()
             .into_iter()
             .map(|(_, request)| request)
@@ -109,7 +109,7 @@ impl History {
         }
     }
 
-    fn stock(&self) -> Stock {
+    pub(crate) fn stock(&self) -> Stock {
         let levels = PRODUCTS.iter().zip(self.seeded);
         Stock {
             levels: levels
@@ -239,7 +239,7 @@ fn appended(decision: &Decision) -> Option<(OrderStatus, Option<&str>)> {
 }
 
 /// Cuts `requests` at these points, in any order and possibly beyond the end.
-fn cut<'a>(requests: &'a [Request], points: &BTreeSet<usize>) -> Vec<&'a [Request]> {
+pub(crate) fn cut<'a>(requests: &'a [Request], points: &BTreeSet<usize>) -> Vec<&'a [Request]> {
     let mut batches = Vec::new();
     let mut from = 0;
     for point in points.iter().filter(|point| **point < requests.len()) {
