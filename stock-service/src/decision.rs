@@ -1,0 +1,210 @@
+//! The decision about stock: a pure function over stock, reservations and changes in log order.
+//!
+//! - PENDING without a reservation holds all lines of the order or nothing, and says so by RESERVED
+//!   or REJECTED. While the reservation is held it says RESERVED again and moves nothing.
+//! - REJECTED and CANCELLED give back what is held, SHIPPED lets it go; each once.
+//! - An order that ended never reserves: whatever was not held before is not held any more.
+//!
+//! Every change is brought in line by itself, so it does not matter how the log is cut into batches.
+
+use std::collections::BTreeMap;
+
+use base_domains::{BadRecord, OrderEvent, OrderId, OrderStatus, WireOrder, reason};
+use service_runtime::participant::Decision;
+
+use crate::level::Level;
+use crate::reservation::{Lines, Reservation, ReservationState, lines_of};
+use crate::unknown_product::UnknownProduct;
+
+/// What a change of an order's status asks of the stock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The order.
+    pub order_id: OrderId,
+    /// What is asked.
+    pub action: Action,
+}
+
+/// See [`Request`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// PENDING: hold the lines of this order, or tell why the body cannot be read.
+    Reserve(Result<Demand, BadRecord>),
+    /// REJECTED or CANCELLED.
+    Release,
+    /// SHIPPED.
+    Ship,
+    /// RESERVED or PAID.
+    Keep,
+}
+
+/// What an order asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Demand {
+    /// The order as it came.
+    pub order: WireOrder,
+    /// Its pieces; `None` when the order breaks a rule of the domain.
+    pub lines: Option<Lines>,
+}
+
+/// The rows that the requests are about; all others stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// By product.
+    pub levels: BTreeMap<String, Level>,
+    /// By order.
+    pub reservations: BTreeMap<OrderId, Reservation>,
+}
+
+/// What [`decide`] made of the requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// The rows afterwards.
+    pub stock: Stock,
+    /// Pieces of each product created on the way ([`UnknownProduct::Create`]): ledger entries.
+    pub created: BTreeMap<String, i64>,
+    /// One for each request.
+    pub decisions: Vec<Decision>,
+}
+
+/// A reservation is held whose pieces are not among the reserved ones: rows were changed by hand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("order {order_id} holds pieces that its stock row does not have")]
+pub struct Inconsistent {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+impl Action {
+    /// What `status` asks for; the body is read only if it is needed.
+    pub fn new(status: OrderStatus, body: impl FnOnce() -> Result<OrderEvent, BadRecord>) -> Self {
+        match status {
+            OrderStatus::Pending => Self::Reserve(body().map(|event| event.order.into())),
+            OrderStatus::Reserved | OrderStatus::Paid => Self::Keep,
+            OrderStatus::Rejected | OrderStatus::Cancelled => Self::Release,
+            OrderStatus::Shipped => Self::Ship,
+        }
+    }
+}
+
+impl From<WireOrder> for Demand {
+    fn from(order: WireOrder) -> Self {
+        let lines = order.validate().ok().map(|valid| lines_of(&valid));
+        Self { order, lines }
+    }
+}
+
+/// Decides about `requests`, which are in log order.
+///
+/// # Errors
+/// When the rows contradict each other; nothing may be written then.
+pub fn decide(
+    stock: Stock,
+    requests: &[Request],
+    unknown: UnknownProduct,
+) -> Result<Decided, Inconsistent> {
+    let mut decided = Decided {
+        stock,
+        created: BTreeMap::new(),
+        decisions: Vec::with_capacity(requests.len()),
+    };
+    for request in requests {
+        let order_id = request.order_id;
+        let decision = match &request.action {
+            Action::Keep => Decision::Done,
+            Action::Release => decided.end(order_id, ReservationState::Released, Level::release)?,
+            Action::Ship => decided.end(order_id, ReservationState::Shipped, Level::ship)?,
+            Action::Reserve(Err(unreadable)) => Decision::unreadable(unreadable),
+            Action::Reserve(Ok(demand)) => decided.reserve(order_id, demand, unknown),
+        };
+        decided.decisions.push(decision);
+    }
+    Ok(decided)
+}
+
+impl Decided {
+    fn reserve(&mut self, order_id: OrderId, demand: &Demand, unknown: UnknownProduct) -> Decision {
+        let order = &demand.order;
+        match self.stock.reservations.get(&order_id) {
+            Some(reservation) if reservation.is_held() => return reserved(order),
+            Some(_) => return Decision::Done,
+            None => {}
+        }
+        let Some(lines) = &demand.lines else {
+            return rejected(order, reason::INVALID_ORDER);
+        };
+        if let UnknownProduct::Create(pieces) = unknown {
+            self.create_missing(lines, pieces);
+        }
+        match hold(&self.stock.levels, lines) {
+            Ok(levels) => {
+                self.stock.levels.extend(levels);
+                let reservation = Reservation::held(lines.clone());
+                self.stock.reservations.insert(order_id, reservation);
+                reserved(order)
+            }
+            Err(why) => rejected(order, why),
+        }
+    }
+
+    fn create_missing(&mut self, lines: &Lines, pieces: i64) {
+        for product in lines.keys() {
+            if !self.stock.levels.contains_key(product) {
+                self.stock.levels.insert(product.clone(), Level::of(pieces));
+                self.created.insert(product.clone(), pieces);
+            }
+        }
+    }
+
+    /// Ends the reservation of `order_id`, if one is held.
+    fn end(
+        &mut self,
+        order_id: OrderId,
+        state: ReservationState,
+        move_pieces: fn(Level, i64) -> Option<Level>,
+    ) -> Result<Decision, Inconsistent> {
+        let held = self.stock.reservations.get_mut(&order_id);
+        let Some(reservation) = held.filter(|reservation| reservation.is_held()) else {
+            return Ok(Decision::Done);
+        };
+        for (product, pieces) in &reservation.lines {
+            let level = self.stock.levels.get_mut(product);
+            let level = level.ok_or(Inconsistent { order_id })?;
+            *level = move_pieces(*level, *pieces).ok_or(Inconsistent { order_id })?;
+        }
+        reservation.state = state;
+        Ok(Decision::Done)
+    }
+}
+
+/// The levels of all `lines` with their pieces held, or why not all of them can be.
+fn hold(
+    levels: &BTreeMap<String, Level>,
+    lines: &Lines,
+) -> Result<BTreeMap<String, Level>, &'static str> {
+    // A product that is missing is the better answer, wherever its line stands.
+    if lines.keys().any(|product| !levels.contains_key(product)) {
+        return Err(reason::UNKNOWN_PRODUCT);
+    }
+    lines
+        .iter()
+        .map(|(product, pieces)| {
+            let level = levels.get(product).and_then(|level| level.reserve(*pieces));
+            Some((product.clone(), level?))
+        })
+        .collect::<Option<_>>()
+        .ok_or(reason::OUT_OF_STOCK)
+}
+
+fn reserved(order: &WireOrder) -> Decision {
+    Decision::Append(OrderEvent::new(OrderStatus::Reserved, order.clone()))
+}
+
+fn rejected(order: &WireOrder, why: &str) -> Decision {
+    Decision::Append(OrderEvent::new(OrderStatus::Rejected, order.clone()).with_reason(why))
+}
+
+#[cfg(test)]
+pub(crate) mod properties;
+#[cfg(test)]
+mod tests;
