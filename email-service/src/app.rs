@@ -99,7 +99,13 @@ fn worker(
 ) -> anyhow::Result<Worker<MailHandler<Arc<Outbox>>, ReadPastEnd>> {
     let from: Mailbox = config.from.parse().context("EMAIL_FROM cannot be used")?;
     let handler = MailHandler::new(from, Arc::clone(outbox));
-    Ok(Worker::new(database.clone(), handler, gate, config.worker(), wake))
+    Ok(Worker::new(
+        database.clone(),
+        handler,
+        gate,
+        config.worker(),
+        wake,
+    ))
 }
 
 fn outbox(transport: &Transport) -> Outbox {
@@ -108,7 +114,10 @@ fn outbox(transport: &Transport) -> Outbox {
             let server = &settings.server;
             tracing::info!(?server, "Mail goes to an SMTP server.");
             if server.exposes_credentials() {
-                tracing::warn!(?server, "The SMTP password goes over the network in the clear.");
+                tracing::warn!(
+                    ?server,
+                    "The SMTP password goes over the network in the clear."
+                );
             }
             Outbox::Smtp(SmtpMailer::new(settings.clone()))
         }

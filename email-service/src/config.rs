@@ -237,7 +237,10 @@ fn default_recipient(reader: &mut Reader) -> Option<String> {
         return None;
     }
     if !is_address(&recipient) {
-        reader.problem(NAME, "must be a plain address such as customer@example.com, or none");
+        reader.problem(
+            NAME,
+            "must be a plain address such as customer@example.com, or none",
+        );
     }
     Some(recipient)
 }

@@ -31,14 +31,22 @@ impl<M: Mailer> MailHandler<M> {
         };
         let message = match Outgoing::compose(&self.from, mail, recipient) {
             Ok(message) => message,
-            Err(error) => return JobResult::Dead { error: error.to_string() },
+            Err(error) => {
+                return JobResult::Dead {
+                    error: error.to_string(),
+                };
+            }
         };
         let sent = self.mailer.send(&message).await;
         log(mail, &sent);
         match sent {
             Ok(()) => JobResult::Done { result: None },
-            Err(error) if error.is_permanent() => JobResult::Dead { error: error.detail() },
-            Err(error) => JobResult::Retry { error: error.detail() },
+            Err(error) if error.is_permanent() => JobResult::Dead {
+                error: error.detail(),
+            },
+            Err(error) => JobResult::Retry {
+                error: error.detail(),
+            },
         }
     }
 }

@@ -71,15 +71,18 @@ impl Mail {
             Err(_) => (lines_as_sent(order), None),
         };
         let given = order.email.as_deref().map(str::trim);
-        let recipient = given.filter(|email| !email.is_empty()).or(default_recipient);
+        let recipient = given
+            .filter(|email| !email.is_empty())
+            .or(default_recipient);
         Self {
             order_id: order.order_id,
             status,
             message_id,
             recipient: recipient.map(|email| cut(email, MAX_RECIPIENT)),
-            more_lines: order.items.as_ref().map_or(0, |items| {
-                items.len().saturating_sub(MAX_LINES)
-            }),
+            more_lines: order
+                .items
+                .as_ref()
+                .map_or(0, |items| items.len().saturating_sub(MAX_LINES)),
             lines,
             total,
             reason: event.reason.as_deref().map(|reason| cut(reason, MAX_TEXT)),
@@ -117,7 +120,10 @@ fn lines_as_sent(order: &WireOrder) -> Vec<MailLine> {
         qty: order.qty,
         price: order.price,
     };
-    let items = order.items.as_deref().unwrap_or(std::slice::from_ref(&first));
+    let items = order
+        .items
+        .as_deref()
+        .unwrap_or(std::slice::from_ref(&first));
     let lines = items.iter().take(MAX_LINES).map(|line| MailLine {
         name: cut(&line.name, MAX_TEXT),
         qty: line.qty,
@@ -155,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_valid_order_has_its_lines_and_its_total() {
-        let mail = mail(json!({"orderId": ORDER, "name": "book order", "qty": 5, "price": 10000.0}));
+        let mail =
+            mail(json!({"orderId": ORDER, "name": "book order", "qty": 5, "price": 10000.0}));
         let line = MailLine {
             name: "book order".into(),
             qty: 5,
@@ -168,8 +175,10 @@ mod tests {
 
     #[test]
     fn an_order_that_breaks_a_rule_is_shown_as_it_was_sent() {
-        let mail = mail(json!({"orderId": ORDER, "name": "", "qty": 0, "price": -1.234,
-            "email": " a@example.org "}));
+        let mail = mail(
+            json!({"orderId": ORDER, "name": "", "qty": 0, "price": -1.234,
+            "email": " a@example.org "}),
+        );
         let line = MailLine {
             name: String::new(),
             qty: 0,
@@ -182,8 +191,10 @@ mod tests {
     #[test]
     fn an_oversized_order_makes_no_oversized_mail() {
         let item = json!({"name": "x".repeat(9000), "qty": 1, "price": 1e300});
-        let mail = mail(json!({"orderId": ORDER, "name": "x", "qty": 1, "price": 1.0,
-            "email": "y".repeat(9000), "items": vec![item; 51]}));
+        let mail = mail(
+            json!({"orderId": ORDER, "name": "x", "qty": 1, "price": 1.0,
+            "email": "y".repeat(9000), "items": vec![item; 51]}),
+        );
         assert_eq!((mail.lines.len(), mail.more_lines), (50, 1));
         assert_eq!(mail.lines[0].name.len(), 200);
         assert_eq!(mail.lines[0].price.len(), 40);
@@ -193,7 +204,8 @@ mod tests {
     #[test]
     fn a_blank_address_counts_as_none() {
         for email in ["", "  "] {
-            let order = json!({"orderId": ORDER, "name": "x", "qty": 1, "price": 1.0, "email": email});
+            let order =
+                json!({"orderId": ORDER, "name": "x", "qty": 1, "price": 1.0, "email": email});
             let recipient = mail(order).recipient;
             assert_eq!(recipient.as_deref(), Some("customer@example.com"));
         }

@@ -132,7 +132,9 @@ mod tests {
     #[test]
     fn an_event_id_that_does_not_fit_becomes_a_uuid_of_its_own() {
         let long = "x".repeat(65);
-        let strange = ["", ".", "..", "../../x", "a..b", "a b", "a@b", "a>b", "é", &long];
+        let strange = [
+            "", ".", "..", "../../x", "a..b", "a b", "a@b", "a>b", "é", &long,
+        ];
         let ids: std::collections::BTreeSet<String> = strange
             .iter()
             .map(|event_id| {
@@ -151,7 +153,15 @@ mod tests {
     fn the_id_reads_back_from_its_text() {
         let id = message_id("e-1");
         assert_eq!(id.parse::<MessageId>().unwrap().to_string(), id);
-        for text in ["", "<>", "a@b", "<a@b", "<a@b@c>", "<a/b@c>", "<a@b>\r\nX: y"] {
+        for text in [
+            "",
+            "<>",
+            "a@b",
+            "<a@b",
+            "<a@b@c>",
+            "<a/b@c>",
+            "<a@b>\r\nX: y",
+        ] {
             assert_eq!(text.parse::<MessageId>(), Err(InvalidMessageId), "{text:?}");
         }
     }

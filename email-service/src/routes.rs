@@ -123,14 +123,19 @@ async fn list(
         .map_err(|error| bad_parameter("orderId", error.to_string()))?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(bad_parameter("limit", format!("must be from 1 to {MAX_LIMIT}")));
+        return Err(bad_parameter(
+            "limit",
+            format!("must be from 1 to {MAX_LIMIT}"),
+        ));
     }
     let filter = JobFilter {
         kind: Some(KIND.to_owned()),
         order_id: order_id.map(|id| id.to_string()),
         state: None,
     };
-    let rows = jobs::list(&database, &filter, limit).await.map_err(problem)?;
+    let rows = jobs::list(&database, &filter, limit)
+        .await
+        .map_err(problem)?;
     let emails = rows.into_iter().map(email).collect::<Result<_, _>>();
     Ok(Json(EmailList {
         emails: emails.map_err(Problem::internal)?,
@@ -154,8 +159,13 @@ fn email(row: JobRow) -> Result<Email, serde_json::Error> {
         message_id: mail.message_id.to_string(),
         subject: mail.subject(),
         recipient: mail.recipient,
-        sent_at: row.finished_at.filter(|_| state == EmailState::Sent).and_then(time),
-        next_try_at: Some(row.next_try_at).filter(|_| state == EmailState::Due).and_then(time),
+        sent_at: row
+            .finished_at
+            .filter(|_| state == EmailState::Sent)
+            .and_then(time),
+        next_try_at: Some(row.next_try_at)
+            .filter(|_| state == EmailState::Due)
+            .and_then(time),
         last_error: match state {
             EmailState::Skipped => row.result,
             _ => row.last_error,
@@ -164,7 +174,9 @@ fn email(row: JobRow) -> Result<Email, serde_json::Error> {
 }
 
 fn time(millis: i64) -> Option<String> {
-    Timestamp::from_millisecond(millis).ok().map(|time| time.to_string())
+    Timestamp::from_millisecond(millis)
+        .ok()
+        .map(|time| time.to_string())
 }
 
 fn bad_parameter(name: &str, message: String) -> Problem {

@@ -24,7 +24,10 @@ fn nothing_has_to_be_set() {
     assert_eq!(mail.states, STATES);
     assert_eq!(mail.from, "orders@example.com");
     assert_eq!(mail.message_id_domain, "example.com");
-    assert_eq!(mail.default_recipient.as_deref(), Some("customer@example.com"));
+    assert_eq!(
+        mail.default_recipient.as_deref(),
+        Some("customer@example.com")
+    );
     assert!(matches!(&mail.transport, Transport::Folder(folder) if folder == "data/mail"));
     assert_eq!(mail.worker().max_attempts, None);
     assert_eq!(mail.worker().max_age, Some(Duration::from_secs(259_200)));
@@ -33,7 +36,10 @@ fn nothing_has_to_be_set() {
 #[test]
 fn a_mail_server_is_used_when_it_is_set() {
     let config = load(&[
-        ("SMTP_URL", "smtp://app:hunter2@mail.example.com?tls=required"),
+        (
+            "SMTP_URL",
+            "smtp://app:hunter2@mail.example.com?tls=required",
+        ),
         ("SMTP_TIMEOUT", "1s"),
         ("SMTP_DATA_TIMEOUT", "3s"),
         ("EMAIL_FROM", "Book shop <shop@books.example>"),
@@ -45,7 +51,10 @@ fn a_mail_server_is_used_when_it_is_set() {
     let Transport::Smtp(settings) = &mail.transport else {
         panic!("{mail:?}");
     };
-    assert_eq!((settings.server.host.as_str(), settings.server.port), ("mail.example.com", 587));
+    assert_eq!(
+        (settings.server.host.as_str(), settings.server.port),
+        ("mail.example.com", 587)
+    );
     assert_eq!(settings.longest_attempt(), Duration::from_secs(10));
     assert!(mail.worker().lease.mul_f64(0.9) > settings.longest_attempt());
     assert_eq!(mail.message_id_domain, "books.example");
@@ -58,7 +67,10 @@ fn the_password_of_the_mail_server_is_not_printed() {
     let environment = [("SMTP_URL", "smtp://app:hunter2@mail.example.com")];
     let (_, loaded) = Config::load(None, environment).unwrap();
     let printed = loaded.to_string();
-    assert!(printed.contains("smtp://app:[redacted]@mail.example.com"), "{printed}");
+    assert!(
+        printed.contains("smtp://app:[redacted]@mail.example.com"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -77,7 +89,10 @@ fn every_setting_that_cannot_be_used_is_told_by_name() {
         "EMAIL_DEFAULT_RECIPIENT: ",
         "EMAIL_STATES: ",
     ] {
-        assert!(problems.iter().any(|text| text.starts_with(name)), "{name} {problems:?}");
+        assert!(
+            problems.iter().any(|text| text.starts_with(name)),
+            "{name} {problems:?}"
+        );
     }
     assert_eq!(problems.len(), 5, "{problems:?}");
     assert!(!problems.concat().contains("hunter2"));

@@ -67,7 +67,10 @@ impl Session {
 
     /// Whether the server still answers.
     pub(super) async fn is_alive(&mut self, limit: Duration) -> bool {
-        matches!(timeout(limit, self.connection.command(Noop)).await, Ok(Ok(_)))
+        matches!(
+            timeout(limit, self.connection.command(Noop)).await,
+            Ok(Ok(_))
+        )
     }
 
     /// Hands one message to one recipient over. After an error the session must not be used again.
@@ -97,7 +100,11 @@ impl Session {
         let mut addresses = envelope.from().into_iter().chain(envelope.to());
         let mut options = Vec::new();
         if !addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii()) {
-            if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            if !self
+                .connection
+                .server_info()
+                .supports_feature(Extension::SmtpUtfEight)
+            {
                 return Err(SendError::permanent(
                     "the server does not take addresses with letters outside of ASCII",
                 ));
@@ -112,7 +119,10 @@ impl Session {
 
     /// Takes leave. Whether the server answers makes no difference.
     pub(super) async fn quit(mut self, limit: Duration) {
-        if !matches!(timeout(limit, self.connection.command(Quit)).await, Ok(Ok(_))) {
+        if !matches!(
+            timeout(limit, self.connection.command(Quit)).await,
+            Ok(Ok(_))
+        ) {
             tracing::debug!("The SMTP server did not answer to QUIT.");
         }
     }
@@ -129,13 +139,18 @@ async fn set_up<T>(
 ) -> Result<T, SendError> {
     match timeout(limit, work).await {
         Ok(result) => result.map_err(|error| setup_failed(step, &error)),
-        Err(_) => Err(SendError::transient(format!("cannot {step}: no answer within {limit:?}"))),
+        Err(_) => Err(SendError::transient(format!(
+            "cannot {step}: no answer within {limit:?}"
+        ))),
     }
 }
 
 fn setup_failed(step: &str, error: &Error) -> SendError {
     let (summary, answer) = describe(error);
-    with_answer(SendError::transient(format!("cannot {step}: {summary}")), answer)
+    with_answer(
+        SendError::transient(format!("cannot {step}: {summary}")),
+        answer,
+    )
 }
 
 async fn transfer(

@@ -126,7 +126,11 @@ fn decoded(text: &str) -> Result<String, SmtpUrlError> {
             _ => None,
         };
         bytes.push(encoded.map_or(byte, |(high, low)| high << 4 | low));
-        rest = if encoded.is_some() { &after[2..] } else { after };
+        rest = if encoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
     String::from_utf8(bytes).map_err(|_| SmtpUrlError::Credentials)
 }
@@ -158,11 +162,23 @@ mod tests {
         let mail = || "mail.example.com".to_owned();
         for (text, expected) in [
             ("smtp://mail.example.com", (mail(), 25, SmtpTls::None)),
-            ("smtp://mail.example.com:1025/", (mail(), 1025, SmtpTls::None)),
-            ("smtp://mail.example.com?tls=required", (mail(), 587, SmtpTls::Required)),
-            ("smtp://mail.example.com:26?tls=opportunistic", (mail(), 26, SmtpTls::Opportunistic)),
+            (
+                "smtp://mail.example.com:1025/",
+                (mail(), 1025, SmtpTls::None),
+            ),
+            (
+                "smtp://mail.example.com?tls=required",
+                (mail(), 587, SmtpTls::Required),
+            ),
+            (
+                "smtp://mail.example.com:26?tls=opportunistic",
+                (mail(), 26, SmtpTls::Opportunistic),
+            ),
             ("smtps://mail.example.com", (mail(), 465, SmtpTls::Implicit)),
-            ("smtp://127.0.0.1:1025", ("127.0.0.1".into(), 1025, SmtpTls::None)),
+            (
+                "smtp://127.0.0.1:1025",
+                ("127.0.0.1".into(), 1025, SmtpTls::None),
+            ),
             ("smtp://[::1]:1025", ("::1".into(), 1025, SmtpTls::None)),
         ] {
             assert_eq!(parsed(text), expected, "{text}");
@@ -171,10 +187,15 @@ mod tests {
 
     #[test]
     fn user_and_password_are_decoded_and_not_shown() {
-        let url: SmtpUrl = "smtp://app%40x:p%20w%25%C3%A9ü@mail?tls=required".parse().unwrap();
+        let url: SmtpUrl = "smtp://app%40x:p%20w%25%C3%A9ü@mail?tls=required"
+            .parse()
+            .unwrap();
         assert!(!format!("{url:?}").contains("p w"), "{url:?}");
         let (user, password) = url.credentials.unwrap();
-        assert_eq!((user.as_str(), password.expose_secret()), ("app@x", "p w%éü"));
+        assert_eq!(
+            (user.as_str(), password.expose_secret()),
+            ("app@x", "p w%éü")
+        );
     }
 
     #[test]

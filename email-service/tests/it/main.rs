@@ -1,5 +1,9 @@
-//! The service from outside: what it puts into a mail and how it hands it over.
+//! The service from outside: which mails an order causes, what is in them, how they are handed over
+//! and what is told about them.
 
-mod message;
+mod decider;
+mod http;
 mod mailer;
+mod message;
 mod support;
+mod worker;

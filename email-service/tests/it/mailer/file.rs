@@ -56,5 +56,9 @@ async fn a_folder_that_cannot_be_written_is_tried_again_later() {
         .await
         .unwrap_err();
     assert!(!error.is_permanent());
-    assert!(error.to_string().starts_with("the mail cannot be written: "));
+    assert!(
+        error
+            .to_string()
+            .starts_with("the mail cannot be written: ")
+    );
 }

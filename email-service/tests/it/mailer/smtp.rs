@@ -46,14 +46,21 @@ async fn a_message_arrives_as_it_was_composed() {
     assert_eq!(accepted[0].from, "orders@example.com");
     assert_eq!(accepted[0].to, [TO]);
     let text = String::from_utf8(accepted[0].data.clone()).unwrap();
-    assert_eq!(text.trim_end(), String::from_utf8(message.bytes()).unwrap().trim_end());
+    assert_eq!(
+        text.trim_end(),
+        String::from_utf8(message.bytes()).unwrap().trim_end()
+    );
 }
 
 #[tokio::test]
 async fn the_next_message_takes_the_same_connection() {
     let sink = Sink::start(&[]).await;
     let mailer = patient(&sink);
-    for status in [OrderStatus::Pending, OrderStatus::Paid, OrderStatus::Shipped] {
+    for status in [
+        OrderStatus::Pending,
+        OrderStatus::Paid,
+        OrderStatus::Shipped,
+    ] {
         mailer.send(&message(status, TO)).await.unwrap();
     }
     assert_eq!((sink.accepted().len(), sink.count("CONNECT")), (3, 1));
@@ -79,7 +86,10 @@ async fn a_4xx_at_any_step_is_transient_and_the_next_attempt_succeeds() {
         let message = message(OrderStatus::Paid, TO);
         let error = mailer.send(&message).await.unwrap_err();
         assert!(!error.is_permanent(), "{step}: {error}");
-        assert!(error.to_string().contains("the server answered 451"), "{step}: {error}");
+        assert!(
+            error.to_string().contains("the server answered 451"),
+            "{step}: {error}"
+        );
         mailer.send(&message).await.unwrap();
         assert_eq!(sink.accepted().len(), 1, "{step}");
     }
@@ -90,9 +100,17 @@ async fn a_5xx_to_the_mail_is_permanent_and_its_words_are_kept_but_not_shown() {
     for step in ["MAIL", "RCPT", "DATA", "."] {
         let error = refused(&[(step, Say("550 5.1.1 <a@example.org> unknown\u{7}"))]).await;
         assert!(error.is_permanent(), "{step}");
-        assert!(error.to_string().ends_with("the server answered 550"), "{error}");
+        assert!(
+            error.to_string().ends_with("the server answered 550"),
+            "{error}"
+        );
         assert!(!format!("{error:?}").contains("example.org"));
-        assert!(error.detail().ends_with("550: 5.1.1 <a@example.org> unknown "), "{step}");
+        assert!(
+            error
+                .detail()
+                .ends_with("550: 5.1.1 <a@example.org> unknown "),
+            "{step}"
+        );
     }
 }
 
@@ -112,7 +130,10 @@ async fn a_refused_login_is_transient_and_the_password_is_not_repeated() {
     let sink = Sink::start(&[("AUTH", Say("535 5.7.8 no"))]).await;
     let url = format!("smtp://user:hunter2@{}", sink.address);
     let mailer = mailer(&url, LONG, LONG);
-    let error = mailer.send(&message(OrderStatus::Paid, TO)).await.unwrap_err();
+    let error = mailer
+        .send(&message(OrderStatus::Paid, TO))
+        .await
+        .unwrap_err();
     assert!(!error.is_permanent());
     assert_eq!(error.to_string(), "cannot log in: the server answered 535");
     assert!(!format!("{mailer:?} {error:?} {}", error.detail()).contains("hunter2"));
@@ -123,9 +144,15 @@ async fn required_encryption_is_not_done_without() {
     let sink = Sink::start(&[]).await;
     let url = format!("{}?tls=required", sink.url());
     let mailer = mailer(&url, LONG, LONG);
-    let error = mailer.send(&message(OrderStatus::Paid, TO)).await.unwrap_err();
+    let error = mailer
+        .send(&message(OrderStatus::Paid, TO))
+        .await
+        .unwrap_err();
     assert!(!error.is_permanent());
-    assert!(error.to_string().starts_with("cannot start TLS: "), "{error}");
+    assert!(
+        error.to_string().starts_with("cannot start TLS: "),
+        "{error}"
+    );
     assert_eq!(sink.count("MAIL"), 0);
 }
 
@@ -135,7 +162,10 @@ async fn a_server_that_hangs_is_given_up_after_the_timeout() {
         let sink = Sink::start(&[(step, Reply::Hang)]).await;
         let mailer = mailer(&sink.url(), SHORT, LONG);
         let start = Instant::now();
-        let error = mailer.send(&message(OrderStatus::Paid, TO)).await.unwrap_err();
+        let error = mailer
+            .send(&message(OrderStatus::Paid, TO))
+            .await
+            .unwrap_err();
         assert!(!error.is_permanent());
         assert!(error.to_string().contains("no answer"), "{step}: {error}");
         assert!(start.elapsed() < LONG, "{step}");
@@ -166,11 +196,17 @@ async fn an_answer_to_another_question_does_not_count_as_accepted() {
 #[tokio::test]
 async fn a_lost_connection_is_transient() {
     for step in ["CONNECT", "MAIL", "."] {
-        assert!(!refused(&[(step, Reply::Close)]).await.is_permanent(), "{step}");
+        assert!(
+            !refused(&[(step, Reply::Close)]).await.is_permanent(),
+            "{step}"
+        );
     }
     let nobody = Sink::start(&[]).await.address.port();
     let nobody = mailer(&format!("smtp://127.0.0.2:{nobody}"), LONG, LONG);
-    let error = nobody.send(&message(OrderStatus::Paid, TO)).await.unwrap_err();
+    let error = nobody
+        .send(&message(OrderStatus::Paid, TO))
+        .await
+        .unwrap_err();
     assert!(!error.is_permanent());
     assert!(error.to_string().starts_with("cannot connect: "), "{error}");
 }
@@ -179,10 +215,16 @@ async fn a_lost_connection_is_transient() {
 async fn an_address_outside_of_ascii_needs_a_server_that_takes_it() {
     let address = "jürgen@example.org";
     let sink = Sink::start(&[]).await;
-    patient(&sink).send(&message(OrderStatus::Paid, address)).await.unwrap();
+    patient(&sink)
+        .send(&message(OrderStatus::Paid, address))
+        .await
+        .unwrap();
     assert_eq!(sink.accepted()[0].to, [address]);
     let plain = Sink::start(&[("EHLO", Reply::Ascii)]).await;
-    let error = patient(&plain).send(&message(OrderStatus::Paid, address)).await.unwrap_err();
+    let error = patient(&plain)
+        .send(&message(OrderStatus::Paid, address))
+        .await
+        .unwrap_err();
     assert!(error.is_permanent());
     assert_eq!(plain.count("MAIL"), 0);
 }

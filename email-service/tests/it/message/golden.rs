@@ -36,14 +36,21 @@ fn a_mail_has_these_headers() {
         ]
     );
     assert_eq!(headers.len(), 8);
-    assert!(message.header("Content-Type").starts_with("multipart/alternative; "));
+    assert!(
+        message
+            .header("Content-Type")
+            .starts_with("multipart/alternative; ")
+    );
 }
 
 #[test]
 fn the_text_comes_first_and_reads_well() {
     let parts = sent(OrderStatus::Paid, order("ann@example.org"), None).parts();
     assert_eq!(parts[0].header("Content-Type"), "text/plain; charset=utf-8");
-    assert_eq!(parts[0].text(), include_str!("../../golden/paid.txt").trim_end());
+    assert_eq!(
+        parts[0].text(),
+        include_str!("../../golden/paid.txt").trim_end()
+    );
 }
 
 #[test]
@@ -51,7 +58,10 @@ fn the_html_says_the_same() {
     let parts = sent(OrderStatus::Paid, order("ann@example.org"), None).parts();
     assert_eq!(parts.len(), 2);
     assert_eq!(parts[1].header("Content-Type"), "text/html; charset=utf-8");
-    assert_eq!(parts[1].text(), include_str!("../../golden/paid.html").trim_end());
+    assert_eq!(
+        parts[1].text(),
+        include_str!("../../golden/paid.html").trim_end()
+    );
 }
 
 #[test]
@@ -59,12 +69,20 @@ fn a_rejection_says_why_and_shows_every_line() {
     let order = serde_json::from_value(json!({"orderId": ORDER, "name": "book", "qty": 2,
         "price": 10.5, "email": "ann@example.org",
         "items": [{"name": "book", "qty": 2, "price": 10.5}, {"name": "lámpara", "qty": 1, "price": 3.0}]}));
-    let message = sent(OrderStatus::Rejected, order.unwrap(), Some(reason::OUT_OF_STOCK));
+    let message = sent(
+        OrderStatus::Rejected,
+        order.unwrap(),
+        Some(reason::OUT_OF_STOCK),
+    );
     assert_eq!(
         message.parts()[0].text(),
         include_str!("../../golden/rejected.txt").trim_end()
     );
-    assert!(message.parts()[1].text().contains("as many pieces in stock as you ordered."));
+    assert!(
+        message.parts()[1]
+            .text()
+            .contains("as many pieces in stock as you ordered.")
+    );
 }
 
 #[test]
@@ -75,9 +93,18 @@ fn every_state_has_words_of_its_own_and_its_order() {
         assert!(seen.insert(message.header("Subject").to_owned()));
         for part in message.parts() {
             let text = part.text();
-            assert!(text.contains(ORDER) && text.contains("book order"), "{text}");
-            assert!(text.contains("10000.00") && text.contains("50000.00"), "{text}");
-            assert!(!text.contains("http"), "nothing is loaded from elsewhere: {text}");
+            assert!(
+                text.contains(ORDER) && text.contains("book order"),
+                "{text}"
+            );
+            assert!(
+                text.contains("10000.00") && text.contains("50000.00"),
+                "{text}"
+            );
+            assert!(
+                !text.contains("http"),
+                "nothing is loaded from elsewhere: {text}"
+            );
             assert!(seen.insert(text));
         }
     }

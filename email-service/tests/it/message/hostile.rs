@@ -23,10 +23,34 @@ fn hostile() -> impl Strategy<Value = String> {
         "\\PC{0,20}",
         any::<String>(),
         proptest::sample::select(vec![
-            "\r\n", "\n", "\r", "\r\n\r\n", "\0", "\u{85}", "\u{2028}", "\"", "'", "<", ">", "&", ",",
-            ";", ":", "\\", "@", "--", ".\r\n", "=?utf-8?q?x?=", "<script>alert(1)</script>",
-            "{{7*7}}", "{% include \"base.html\" %}", "\r\nBcc: eve@example.net\r\n",
-            "eve@example.net", "a@example.org", "</td></table>", "\u{202e}",
+            "\r\n",
+            "\n",
+            "\r",
+            "\r\n\r\n",
+            "\0",
+            "\u{85}",
+            "\u{2028}",
+            "\"",
+            "'",
+            "<",
+            ">",
+            "&",
+            ",",
+            ";",
+            ":",
+            "\\",
+            "@",
+            "--",
+            ".\r\n",
+            "=?utf-8?q?x?=",
+            "<script>alert(1)</script>",
+            "{{7*7}}",
+            "{% include \"base.html\" %}",
+            "\r\nBcc: eve@example.net\r\n",
+            "eve@example.net",
+            "a@example.org",
+            "</td></table>",
+            "\u{202e}",
         ])
         .prop_map(str::to_owned),
     ];
@@ -51,8 +75,14 @@ fn check(message: &Outgoing, to: &str) -> Parsed {
     let recipients: Vec<&str> = message.envelope().to().iter().map(AsRef::as_ref).collect();
     assert_eq!(recipients, [to]);
     let parts = parsed.parts();
-    let kinds: Vec<&str> = parts.iter().map(|part| part.header("Content-Type")).collect();
-    assert_eq!(kinds, ["text/plain; charset=utf-8", "text/html; charset=utf-8"]);
+    let kinds: Vec<&str> = parts
+        .iter()
+        .map(|part| part.header("Content-Type"))
+        .collect();
+    assert_eq!(
+        kinds,
+        ["text/plain; charset=utf-8", "text/html; charset=utf-8"]
+    );
     assert!(parts.iter().all(|part| part.headers.len() == 2));
     parsed
 }
@@ -118,15 +148,30 @@ fn an_address_that_is_none_is_refused_and_not_repeated() {
     ] {
         let error = compose("book", email, "x").unwrap_err();
         assert!(matches!(error, ComposeError::Recipient), "{email:?}");
-        assert_eq!(error.to_string(), "the recipient is not a usable e-mail address");
+        assert_eq!(
+            error.to_string(),
+            "the recipient is not a usable e-mail address"
+        );
     }
 }
 
 #[test]
 fn templates_and_markup_of_a_name_are_shown_not_run() {
-    let message = compose("{{7*7}} <script>alert('x')</script>", "ann@example.org", "x").unwrap();
+    let message = compose(
+        "{{7*7}} <script>alert('x')</script>",
+        "ann@example.org",
+        "x",
+    )
+    .unwrap();
     let parts = check(&message, "ann@example.org").parts();
-    assert!(parts[0].text().contains("{{7*7}} <script>alert('x')</script>"));
+    assert!(
+        parts[0]
+            .text()
+            .contains("{{7*7}} <script>alert('x')</script>")
+    );
     let html = parts[1].text();
-    assert!(html.contains("{{7*7}} &#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62;"), "{html}");
+    assert!(
+        html.contains("{{7*7}} &#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62;"),
+        "{html}"
+    );
 }

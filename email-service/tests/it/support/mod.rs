@@ -2,6 +2,7 @@
 
 pub(crate) mod parsed;
 pub(crate) mod sink;
+pub(crate) mod world;
 
 use base_domains::{OrderEvent, OrderId, OrderStatus, WireOrder};
 use email_service::mail::Mail;
@@ -17,7 +18,8 @@ pub(crate) fn order_id() -> OrderId {
 
 /// The tutorial's order, to `email`.
 pub(crate) fn order(email: &str) -> WireOrder {
-    let order = json!({"orderId": ORDER, "name": "book order", "qty": 5, "price": 10000.0, "email": email});
+    let order =
+        json!({"orderId": ORDER, "name": "book order", "qty": 5, "price": 10000.0, "email": email});
     serde_json::from_value(order).unwrap()
 }
 

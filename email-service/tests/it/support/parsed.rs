@@ -12,7 +12,10 @@ impl Parsed {
         let text = std::str::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
-        assert!(!unfolded.replace("\r\n", "").contains(['\r', '\n']), "{head:?}");
+        assert!(
+            !unfolded.replace("\r\n", "").contains(['\r', '\n']),
+            "{head:?}"
+        );
         let headers = unfolded.split("\r\n").map(|line| {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_owned(), value.to_owned())
