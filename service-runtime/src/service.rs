@@ -42,12 +42,12 @@ impl Service {
     }
 
     /// Starts a part. It has to return soon after the shutdown is triggered.
-    pub fn spawn<E: Display>(
+    pub fn spawn<E>(
         &mut self,
         name: &'static str,
         part: impl Future<Output = Result<(), E>> + Send + 'static,
     ) where
-        E: Send + 'static,
+        E: Display + Send + 'static,
     {
         let guard = self.shutdown.part(name);
         self.parts.spawn(async move {

@@ -1,5 +1,8 @@
 //! The consumer loop and the producer on librdkafka's mock cluster: outages, rebalances, ends.
 
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -84,7 +87,6 @@ fn cluster(partitions: i32) -> Cluster {
 }
 
 struct Member {
-    script: Arc<Script>,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), LoopError>>,
 }
@@ -92,7 +94,10 @@ struct Member {
 impl Member {
     async fn leave(self) -> Result<(), LoopError> {
         self.shutdown.trigger();
-        tokio::time::timeout(DEADLINE, self.running).await.unwrap().unwrap()
+        tokio::time::timeout(DEADLINE, self.running)
+            .await
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -111,7 +116,6 @@ fn join(config: &KafkaConfig, script: &Arc<Script>) -> Member {
     let consumer = ConsumerLoop::new(config, "group", handler, settings, health, progress).unwrap();
     let until = shutdown.clone();
     Member {
-        script: Arc::clone(script),
         shutdown,
         running: tokio::spawn(async move { consumer.run(&until).await }),
     }
@@ -191,7 +195,10 @@ async fn partitions_that_move_while_blocked_lose_nothing() {
     let all: Vec<(i32, i64)> = (0..4)
         .flat_map(|partition| (0..20).map(move |offset| (partition, offset)))
         .collect();
-    assert_eq!(handled, all, "each once: nobody had handled any before the move");
+    assert_eq!(
+        handled, all,
+        "each once: nobody had handled any before the move"
+    );
     one.leave().await.unwrap();
     other.leave().await.unwrap();
 }
@@ -206,7 +213,10 @@ async fn a_batch_that_was_not_finished_comes_again_to_the_next_member() {
     eventually("the first batch", || script.count() == 5).await;
     script.stop.store(true, Ordering::SeqCst);
     produce(&cluster.config, 0, 5).await;
-    let ended = tokio::time::timeout(DEADLINE, member.running).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(DEADLINE, member.running)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(ended.unwrap_err().to_string(), "told to stop");
 
     let next = Arc::new(Script::default());
@@ -235,7 +245,10 @@ async fn a_partition_starts_where_the_handler_says() {
     let again: Vec<(i32, i64)> = (4..10).map(|offset| (0, offset)).collect();
     assert_eq!(restored.handled(), again);
     let checked = restored.checked.lock().unwrap()[0];
-    assert_eq!((checked.committed, checked.begin, checked.end), (Some(10), 0, 10));
+    assert_eq!(
+        (checked.committed, checked.begin, checked.end),
+        (Some(10), 0, 10)
+    );
     member.leave().await.unwrap();
 }
 
@@ -249,7 +262,11 @@ async fn leaving_is_bounded_while_the_broker_is_down() {
     cluster.mock.broker_down(-1).unwrap();
     let started = std::time::Instant::now();
     member.leave().await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 /// Invariant 1: the record may be in the log, so its result is unknown and nothing else.
@@ -260,7 +277,10 @@ async fn an_acknowledgement_that_comes_too_late_is_an_unknown_result() {
     let producer = KafkaProducer::new(&cluster.config).unwrap();
     let first = to_partition(0, "quick");
     producer.enqueue(&first).unwrap().await.unwrap();
-    cluster.mock.broker_round_trip_time(1, Duration::from_secs(4)).unwrap();
+    cluster
+        .mock
+        .broker_round_trip_time(1, Duration::from_secs(4))
+        .unwrap();
     let slow = to_partition(0, "slow");
     let error = producer.enqueue(&slow).unwrap().await.unwrap_err();
     assert!(matches!(error, ProduceError::Unknown(_)), "{error:?}");
@@ -269,7 +289,10 @@ async fn an_acknowledgement_that_comes_too_late_is_an_unknown_result() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_a_definite_failure_at_once() {
     let mut cluster = cluster(1);
-    cluster.config.extra.insert("queue.buffering.max.messages", "3");
+    cluster
+        .config
+        .extra
+        .insert("queue.buffering.max.messages", "3");
     cluster.mock.broker_down(-1).unwrap();
     let producer = KafkaProducer::new(&cluster.config).unwrap();
     let mut waiting = Vec::new();
@@ -297,6 +320,9 @@ async fn keyed_records_go_to_the_home_partition() {
             ..to_partition(0, "keyed")
         };
         let delivered = producer.enqueue(&record).unwrap().await.unwrap();
-        assert_eq!(delivered.partition, base_domains::home_partition(order_id, 7));
+        assert_eq!(
+            delivered.partition,
+            base_domains::home_partition(order_id, 7)
+        );
     }
 }

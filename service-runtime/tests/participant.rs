@@ -1,5 +1,8 @@
 //! A whole participant on librdkafka's mock cluster and SQLite.
 
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::Duration;
 
 use base_domains::{
@@ -56,7 +59,8 @@ struct World {
 async fn world() -> World {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("orders", PARTITIONS, 1).unwrap();
-    mock.create_topic("orders.stock.dlt", PARTITIONS, 1).unwrap();
+    mock.create_topic("orders.stock.dlt", PARTITIONS, 1)
+        .unwrap();
     let mut kafka = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
     kafka.create_topics = false;
     kafka.session_timeout = Duration::from_secs(4);
@@ -126,12 +130,18 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
-        assert!(waited.await.is_ok(), "{order_id} is not {status} within {DEADLINE:?}");
+        assert!(
+            waited.await.is_ok(),
+            "{order_id} is not {status} within {DEADLINE:?}"
+        );
     }
 }
 
 async fn ended(running: JoinHandle<Result<(), LoopError>>) -> Result<(), LoopError> {
-    tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap()
+    tokio::time::timeout(DEADLINE, running)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 fn event(order_id: OrderId, status: OrderStatus, writer: &str) -> EncodedEvent {
@@ -148,7 +158,9 @@ fn event(order_id: OrderId, status: OrderStatus, writer: &str) -> EncodedEvent {
         type_id: None,
     };
     let now = jiff::Timestamp::UNIX_EPOCH;
-    encoder.encode(&OrderEvent::new(status, wire), now, None).unwrap()
+    encoder
+        .encode(&OrderEvent::new(status, wire), now, None)
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +168,9 @@ async fn an_order_is_decided_and_its_outcome_read_back_from_the_log() {
     let world = world().await;
     let (shutdown, running) = world.start();
     let order_id = OrderId::from_idempotency_key("test", "flow");
-    world.append(&event(order_id, OrderStatus::Pending, "order-service")).await;
+    world
+        .append(&event(order_id, OrderStatus::Pending, "order-service"))
+        .await;
     world.until_status(order_id, "RESERVED").await;
     let home = home_partition(order_id, PARTITIONS);
     assert_eq!(world.ends().end(home).await.unwrap(), 2);
@@ -170,8 +184,13 @@ async fn an_order_is_decided_and_its_outcome_read_back_from_the_log() {
     assert!(open.await.is_ok(), "the gate never opens");
     shutdown.trigger();
     ended(running).await.unwrap();
-    world.append(&event(order_id, OrderStatus::Cancelled, "order-service")).await;
-    assert!(!gate.read_past_now(home).await.unwrap(), "a record is unread");
+    world
+        .append(&event(order_id, OrderStatus::Cancelled, "order-service"))
+        .await;
+    assert!(
+        !gate.read_past_now(home).await.unwrap(),
+        "a record is unread"
+    );
 }
 
 /// Rule R9: what was stored and never appeared in the log is appended by the sweep.
@@ -208,7 +227,10 @@ async fn a_log_that_is_shorter_than_the_database_stops_the_participant() {
         .unwrap();
     let (_shutdown, running) = world.start();
     let error = ended(running).await.unwrap_err().to_string();
-    assert!(error.contains("the log ends at offset 0 of partition 1"), "{error}");
+    assert!(
+        error.contains("the log ends at offset 0 of partition 1"),
+        "{error}"
+    );
     assert!(error.contains("read up to 50"), "{error}");
 }
 
@@ -222,7 +244,10 @@ async fn a_topic_with_another_number_of_partitions_stops_the_participant() {
         .unwrap();
     let (_shutdown, running) = world.start();
     let error = ended(running).await.unwrap_err().to_string();
-    assert!(error.contains("cluster other topic orders with 6 partitions"), "{error}");
+    assert!(
+        error.contains("cluster other topic orders with 6 partitions"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,10 +264,15 @@ async fn a_broker_that_is_down_at_start_is_waited_for() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    assert!(waiting.await.is_ok(), "readiness never says what is missing");
+    assert!(
+        waiting.await.is_ok(),
+        "readiness never says what is missing"
+    );
     world.mock.broker_up(-1).unwrap();
     let order_id = OrderId::from_idempotency_key("test", "late");
-    world.append(&event(order_id, OrderStatus::Pending, "order-service")).await;
+    world
+        .append(&event(order_id, OrderStatus::Pending, "order-service"))
+        .await;
     world.until_status(order_id, "RESERVED").await;
     shutdown.trigger();
     ended(running).await.unwrap();

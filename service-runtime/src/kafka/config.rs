@@ -169,7 +169,10 @@ impl KafkaConfig {
                 "KAFKA_SSL_CA_LOCATION",
                 "file or folder of trusted certificates",
             ),
-            extra: reader.pairs("KAFKA_EXTRA", "further librdkafka settings, key=value, comma separated"),
+            extra: reader.pairs(
+                "KAFKA_EXTRA",
+                "further librdkafka settings, key=value, comma separated",
+            ),
         }
     }
 }

@@ -313,7 +313,12 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             Start::Committed => self.read_again.get(&partition).copied(),
         };
         if let Some(offset) = seek {
-            tracing::info!(group = self.group, partition, offset, "Reading again from an earlier offset.");
+            tracing::info!(
+                group = self.group,
+                partition,
+                offset,
+                "Reading again from an earlier offset."
+            );
             self.seek(partition, offset).await?;
         }
         self.read_again.remove(&partition);
@@ -379,7 +384,11 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
             .increment(1);
         if attempt == 1 {
-            tracing::warn!(group = self.group, reason, "Partitions paused until this works again.");
+            tracing::warn!(
+                group = self.group,
+                reason,
+                "Partitions paused until this works again."
+            );
         }
         // Every time: partitions that came since start unpaused (rule R8).
         let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
@@ -390,7 +399,11 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         if let Some(blocked) = self.blocked.take() {
             let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
             self.flow(Flow::Resume, &assigned);
-            tracing::info!(group = self.group, attempts = blocked.attempt, "Partitions resumed.");
+            tracing::info!(
+                group = self.group,
+                attempts = blocked.attempt,
+                "Partitions resumed."
+            );
         }
         if !self.partitions.is_empty() {
             self.health.set_ready();
@@ -441,7 +454,10 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         let (group, timeout) = (self.group.clone(), self.settings.close_timeout);
         let closing = tokio::task::spawn_blocking(move || drop(self.consumer));
         if tokio::time::timeout(timeout, closing).await.is_err() {
-            tracing::warn!(group, "The consumer did not close in time; its offsets may be repeated.");
+            tracing::warn!(
+                group,
+                "The consumer did not close in time; its offsets may be repeated."
+            );
         }
     }
 }

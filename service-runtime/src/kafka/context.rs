@@ -30,7 +30,12 @@ pub(super) struct LoopContext {
 impl LoopContext {
     /// The rebalances since the last call, oldest first.
     pub(super) fn take_events(&self) -> Vec<RebalanceEvent> {
-        std::mem::take(&mut *self.events.lock().unwrap_or_else(|poison| poison.into_inner()))
+        std::mem::take(
+            &mut *self
+                .events
+                .lock()
+                .unwrap_or_else(|poison| poison.into_inner()),
+        )
     }
 
     fn note(&self, event: RebalanceEvent) {

@@ -95,10 +95,7 @@ impl DeadLetters {
             ),
             (dlt::ORIGINAL_OFFSET, record.offset.to_be_bytes().to_vec()),
             (dlt::ORIGINAL_TIMESTAMP, timestamp.to_be_bytes().to_vec()),
-            (
-                dlt::ORIGINAL_CONSUMER_GROUP,
-                self.group.as_bytes().to_vec(),
-            ),
+            (dlt::ORIGINAL_CONSUMER_GROUP, self.group.as_bytes().to_vec()),
             (dlt::EXCEPTION_FQCN, code.as_bytes().to_vec()),
             (
                 dlt::EXCEPTION_MESSAGE,
@@ -116,7 +113,11 @@ impl DeadLetters {
             partition: Some(record.partition),
             key: record.key.clone(),
             headers: kept
-                .chain(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
+                .chain(
+                    added
+                        .iter()
+                        .map(|(name, value)| ((*name).to_owned(), value.clone())),
+                )
                 .collect(),
             value: record.value.clone(),
         }

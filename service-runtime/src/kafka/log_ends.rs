@@ -34,7 +34,9 @@ impl LogEnds {
         let producer = self.producer.client();
         let (topic, timeout) = (self.topic.clone(), self.timeout);
         let asked = tokio::task::spawn_blocking(move || {
-            producer.client().fetch_watermarks(&topic, partition, timeout)
+            producer
+                .client()
+                .fetch_watermarks(&topic, partition, timeout)
         });
         asked.await.unwrap_or(Err(KafkaError::Canceled))
     }

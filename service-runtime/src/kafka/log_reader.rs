@@ -65,7 +65,10 @@ fn read_blocking(
             continue;
         };
         let record = Record::from(&message?);
-        if ends.get(&record.partition).is_some_and(|end| record.offset + 1 >= *end) {
+        if ends
+            .get(&record.partition)
+            .is_some_and(|end| record.offset + 1 >= *end)
+        {
             ends.remove(&record.partition);
         }
         records.push(record);
@@ -82,7 +85,11 @@ fn ends_of(
 ) -> Result<BTreeMap<PartitionId, i64>, KafkaError> {
     let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
     let mut ends = BTreeMap::new();
-    for found in metadata.topics().iter().filter(|found| found.name() == topic) {
+    for found in metadata
+        .topics()
+        .iter()
+        .filter(|found| found.name() == topic)
+    {
         for partition in found.partitions() {
             let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
             if end > begin {

@@ -29,6 +29,8 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PartitionId, i64>> {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -129,9 +129,8 @@ pub async fn partition_count(
     timeout: Duration,
 ) -> Result<i32, TopicError> {
     let (producer, name) = (producer.client(), topic.to_owned());
-    let asked = tokio::task::spawn_blocking(move || {
-        producer.client().fetch_metadata(Some(&name), timeout)
-    });
+    let asked =
+        tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&name), timeout));
     let metadata = asked.await.unwrap_or(Err(KafkaError::Canceled))?;
     let partitions = metadata
         .topics()
@@ -148,10 +147,7 @@ pub async fn partition_count(
 ///
 /// # Errors
 /// No answer within `timeout`.
-pub async fn cluster_id(
-    producer: &KafkaProducer,
-    timeout: Duration,
-) -> Result<String, TopicError> {
+pub async fn cluster_id(producer: &KafkaProducer, timeout: Duration) -> Result<String, TopicError> {
     let producer = producer.client();
     let asked =
         tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(timeout)).await;

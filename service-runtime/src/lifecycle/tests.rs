@@ -16,6 +16,8 @@ use crate::{
 
 const CHILD: &str = "SERVICE_RUNTIME_TEST_CHILD";
 
+const DEADLINE: Duration = Duration::from_secs(20);
+
 struct Config {
     log: LogConfig,
     lifecycle: LifecycleConfig,
@@ -58,9 +60,14 @@ async fn service(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In the child process: runs as a service with the arguments of the parent and exits.
+/// In the child process: runs as a service with the arguments of the parent and exits; a process
+/// that hangs ends with a code that no test expects.
 fn be_the_service_if_child() {
     if let Ok(arguments) = env::var(CHILD) {
+        std::thread::spawn(|| {
+            std::thread::sleep(DEADLINE);
+            std::process::exit(99);
+        });
         let arguments = ["test"].into_iter().chain(arguments.split_whitespace());
         let arguments = arguments.map(OsString::from);
         let code = start("test-service", "1.2.3", arguments, env::vars_os(), service);

@@ -249,7 +249,9 @@ fn changed_rows<'a>(
     outcomes: &BTreeMap<OrderId, String>,
 ) -> Vec<ChangedRow<'a>> {
     rows.iter()
-        .filter(|(order_id, row)| before.get(order_id) != Some(*row) || outcomes.contains_key(order_id))
+        .filter(|(order_id, row)| {
+            before.get(order_id) != Some(*row) || outcomes.contains_key(order_id)
+        })
         .map(|(order_id, row)| ChangedRow {
             order_id: *order_id,
             row,

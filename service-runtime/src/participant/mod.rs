@@ -45,6 +45,10 @@ use store::{LogIdentity, Store};
 /// Bound of one question to the broker.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A loop that did not turn for so long will not turn again: longer than the database's statement
+/// timeout and every question to the broker together.
+const WEDGED_AFTER: Duration = Duration::from_secs(180);
+
 /// What one participant is made of.
 #[derive(Debug)]
 pub struct Parts<D> {
@@ -136,7 +140,8 @@ impl<D: Decider> Participant<D> {
         Self {
             loop_health: parts
                 .health
-                .component(&format!("consumer of {}", parts.name)),
+                .component(&format!("consumer of {}", parts.name))
+                .with_deadline(WEDGED_AFTER),
             shared: Arc::new(shared),
             kafka: parts.kafka,
             producer: parts.producer,
@@ -191,7 +196,11 @@ impl<D: Decider> Participant<D> {
                 Err(Interruption::Unavailable(reason)) => {
                     self.loop_health.set_not_ready(&reason);
                     if attempt == 1 {
-                        tracing::warn!(participant = self.shared.name, reason, "Waiting for the log.");
+                        tracing::warn!(
+                            participant = self.shared.name,
+                            reason,
+                            "Waiting for the log."
+                        );
                     }
                 }
             }
@@ -217,7 +226,8 @@ impl<D: Decider> Participant<D> {
     }
 
     async fn identify_log(&self) -> Result<(), Interruption> {
-        let unavailable = |error: crate::kafka::TopicError| Interruption::Unavailable(error.to_string());
+        let unavailable =
+            |error: crate::kafka::TopicError| Interruption::Unavailable(error.to_string());
         let found = LogIdentity {
             cluster_id: cluster_id(&self.producer, BROKER_TIMEOUT)
                 .await
@@ -272,7 +282,8 @@ impl<D> Shared<D> {
         let again = plan.republish.len() as u64;
         metrics::counter!("outcomes_published_total", "participant" => self.name)
             .increment(published as u64);
-        metrics::counter!("outcomes_republished_total", "participant" => self.name).increment(again);
+        metrics::counter!("outcomes_republished_total", "participant" => self.name)
+            .increment(again);
     }
 
     fn count_swept(&self, outcomes: usize) {

@@ -47,7 +47,9 @@ pub(super) fn seal(
     let Reading::Event(heading) = encoded.read_back(partitions)? else {
         return Err(SealError::OtherEvent);
     };
-    if heading.order_id != event.order.order_id || heading.decode(Some(encoded.value.as_bytes()))? != *event {
+    if heading.order_id != event.order.order_id
+        || heading.decode(Some(encoded.value.as_bytes()))? != *event
+    {
         return Err(SealError::OtherEvent);
     }
     let mut folded = state;
@@ -65,11 +67,14 @@ pub(super) fn seal(
 
 #[cfg(test)]
 mod tests {
-    use base_domains::{OrderId, WireOrder};
     use super::*;
+    use base_domains::{OrderId, WireOrder};
 
     fn encoder() -> Encoder {
-        Encoder { writer: "stock-service".to_owned(), type_id: None }
+        Encoder {
+            writer: "stock-service".to_owned(),
+            type_id: None,
+        }
     }
 
     fn order() -> WireOrder {
@@ -98,13 +103,19 @@ mod tests {
         let state = OrderState::from(Some(OrderStatus::Cancelled));
         assert_eq!(
             seal(&encoder(), &event, state, 3, None),
-            Err(SealError::NoEffect { outcome: "RESERVED", state: "CANCELLED" })
+            Err(SealError::NoEffect {
+                outcome: "RESERVED",
+                state: "CANCELLED"
+            })
         );
     }
 
     #[test]
     fn an_outcome_that_cannot_be_written_is_refused() {
-        let unwritable = WireOrder { price: f64::NAN, ..order() };
+        let unwritable = WireOrder {
+            price: f64::NAN,
+            ..order()
+        };
         let event = OrderEvent::new(OrderStatus::Reserved, unwritable);
         let state = OrderState::from(Some(OrderStatus::Pending));
         assert_eq!(

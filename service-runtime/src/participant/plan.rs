@@ -191,7 +191,11 @@ mod tests {
         use OrderStatus::{Cancelled, Pending, Reserved};
         let records = [Pending, Reserved, Cancelled, Reserved].map(|s| record(order("a"), s));
         let (plan, row) = planned(&records, row(None, None, false));
-        let steps: Vec<_> = plan.steps.iter().map(|s| (s.index, s.before, s.status)).collect();
+        let steps: Vec<_> = plan
+            .steps
+            .iter()
+            .map(|s| (s.index, s.before, s.status))
+            .collect();
         assert_eq!(
             steps,
             vec![
@@ -272,7 +276,10 @@ mod tests {
         stray.partition = (stray.partition + 1) % PARTITIONS;
         assert!(matches!(
             kind_of(&stray, PARTITIONS, "stock"),
-            Kind::Bad { code: "wrong_partition", .. }
+            Kind::Bad {
+                code: "wrong_partition",
+                ..
+            }
         ));
     }
 }

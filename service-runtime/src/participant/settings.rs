@@ -47,7 +47,11 @@ impl ParticipantSettings {
     pub fn read(reader: &mut Reader, group: &str) -> Self {
         let default = Self::for_group(group);
         Self {
-            group: reader.get("KAFKA_GROUP", default.group, "consumer group of this service"),
+            group: reader.get(
+                "KAFKA_GROUP",
+                default.group,
+                "consumer group of this service",
+            ),
             type_id: reader.optional(
                 "KAFKA_TYPE_ID",
                 "Java class to name in __TypeId__, for the tutorial's consumers",

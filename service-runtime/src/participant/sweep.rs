@@ -71,7 +71,7 @@ pub(super) async fn run<D: Decider>(shared: Arc<Shared<D>>, shutdown: Shutdown) 
                 .or_insert_with(|| PartitionSweep::new(&shared.settings.sweep, Instant::now()));
             match turn(&shared, partition, position, sweep).await {
                 Ok(()) => shared.log_health.set_ready(),
-                Err(error) => shared.log_health.set_not_ready(&error.to_string()),
+                Err(error) => shared.log_health.set_not_ready(error.to_string()),
             }
         }
     }
@@ -95,7 +95,13 @@ async fn turn<D: Decider>(
         Err(error) => return Err(BatchError::Unavailable(error.to_string())),
     };
     shared.gauge(partition, end.saturating_sub(position), unconfirmed.len());
-    let lost = sweep.judge(&shared.settings.sweep, Instant::now(), position, end, unconfirmed);
+    let lost = sweep.judge(
+        &shared.settings.sweep,
+        Instant::now(),
+        position,
+        end,
+        unconfirmed,
+    );
     if !lost.is_empty() {
         tracing::warn!(
             participant = shared.name,
@@ -148,8 +154,11 @@ impl PartitionSweep {
                 Vec::new()
             }
             Some(round) => {
-                let lost: Vec<OrderId> =
-                    round.candidates.intersection(&unconfirmed).copied().collect();
+                let lost: Vec<OrderId> = round
+                    .candidates
+                    .intersection(&unconfirmed)
+                    .copied()
+                    .collect();
                 if !lost.is_empty() {
                     self.next = now + self.backoff;
                     self.backoff = (self.backoff * 2).min(settings.max_backoff);
@@ -190,7 +199,10 @@ mod tests {
     #[test]
     fn an_outcome_that_is_not_before_the_end_of_its_time_is_lost() {
         let (mut sweep, settings, now) = sweep();
-        assert_eq!(sweep.judge(&settings, now, 90, 100, orders(&["a", "b"])), vec![]);
+        assert_eq!(
+            sweep.judge(&settings, now, 90, 100, orders(&["a", "b"])),
+            vec![]
+        );
         // `b` was read back on the way and `c` came later: its own record may lie ahead.
         let lost = sweep.judge(&settings, now + SECOND, 100, 150, orders(&["a", "c"]));
         assert_eq!(lost, orders(&["a"]).into_iter().collect::<Vec<_>>());
@@ -202,12 +214,17 @@ mod tests {
         let attempts: Vec<u32> = (0..40)
             .filter(|second| {
                 let now = start + SECOND * *second;
-                !sweep.judge(&settings, now, 100, 100, orders(&["a"])).is_empty()
+                !sweep
+                    .judge(&settings, now, 100, 100, orders(&["a"]))
+                    .is_empty()
             })
             .collect();
         // Each wait is followed by one turn that samples a new end.
         assert_eq!(attempts, vec![1, 3, 6, 11, 20, 37]);
-        assert_eq!(sweep.judge(&settings, start + SECOND * 41, 100, 100, orders(&[])), vec![]);
+        assert_eq!(
+            sweep.judge(&settings, start + SECOND * 41, 100, 100, orders(&[])),
+            vec![]
+        );
         assert_eq!(sweep.backoff, settings.interval);
     }
 }

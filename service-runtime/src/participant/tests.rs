@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use base_domains::{
-    Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, header, home_partition,
-};
+use base_domains::{Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, header, home_partition};
 
 use super::*;
 use crate::database::{DatabaseConfig, Tx};
@@ -153,7 +151,12 @@ impl World {
     async fn row(&self, order_id: OrderId) -> plan::OrderRow {
         let mut tx = self.shared.database.begin().await.unwrap();
         let wanted = BTreeMap::from([(order_id, 0)]);
-        let mut rows = self.shared.store.lock_orders(&mut tx, &wanted).await.unwrap();
+        let mut rows = self
+            .shared
+            .store
+            .lock_orders(&mut tx, &wanted)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         rows.remove(&order_id).unwrap()
     }
@@ -222,7 +225,10 @@ async fn an_effective_event_is_decided_stored_and_published() {
     assert_eq!(row.state.status(), Some(OrderStatus::Pending));
     assert!(row.unconfirmed());
     let partition = home_partition(order("a"), PARTITIONS);
-    let position = world.shared.store.position(&world.shared.database, partition);
+    let position = world
+        .shared
+        .store
+        .position(&world.shared.database, partition);
     assert_eq!(position.await.unwrap(), 8);
 }
 
@@ -281,23 +287,36 @@ async fn a_failed_decision_keeps_the_fold_and_a_redrive_decides_from_the_row() {
     let world = world().await;
     let mut unreadable = pending("a", 7);
     unreadable.value = Some(b"{garbage".to_vec());
-    world.handle(&[unreadable.clone(), pending("b", 8)]).await.unwrap();
+    world
+        .handle(&[unreadable.clone(), pending("b", 8)])
+        .await
+        .unwrap();
     let row = world.row(order("a")).await;
     assert_eq!(row.state.status(), Some(OrderStatus::Pending));
     assert!(row.failed);
     let letters = world.log.sent_to("orders.stock.dlt");
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].value, unreadable.value);
-    assert_eq!(world.log.sent_to("orders").len(), 1, "order b is not held up");
+    assert_eq!(
+        world.log.sent_to("orders").len(),
+        1,
+        "order b is not held up"
+    );
 
     let mut redrive = pending("a", 9);
-    redrive.headers.push((header::REDRIVE_GROUP.to_owned(), b"stock".to_vec()));
+    redrive
+        .headers
+        .push((header::REDRIVE_GROUP.to_owned(), b"stock".to_vec()));
     world.handle(&[redrive.clone()]).await.unwrap();
     world.handle(&[redrive]).await.unwrap();
     let row = world.row(order("a")).await;
     assert!(!row.failed);
     assert!(row.unconfirmed());
-    assert_eq!(world.decider.calls.load(Ordering::SeqCst), 3, "a, b and a again, once");
+    assert_eq!(
+        world.decider.calls.load(Ordering::SeqCst),
+        3,
+        "a, b and a again, once"
+    );
 }
 
 /// Rule R12: an outcome that would not fold is never stored; the decision fails instead.
@@ -311,7 +330,10 @@ async fn an_outcome_that_nobody_could_fold_is_not_stored() {
     assert_eq!(row.outcome_rank, 0);
     assert_eq!(world.log.sent_to("orders"), vec![]);
     let letters = world.log.sent_to("orders.stock.dlt");
-    let code = letters[0].headers.iter().find(|(name, _)| name == "kafka_dlt-exception-fqcn");
+    let code = letters[0]
+        .headers
+        .iter()
+        .find(|(name, _)| name == "kafka_dlt-exception-fqcn");
     assert_eq!(code.unwrap().1, b"unsealed_outcome");
 }
 
@@ -342,10 +364,16 @@ async fn nothing_is_committed_while_the_dead_letter_topic_is_down() {
     world.log.refuse(Some("orders.stock.dlt"));
     let mut unreadable = pending("a", 7);
     unreadable.value = Some(b"{garbage".to_vec());
-    let error = world.handle(&[pending("b", 6), unreadable.clone()]).await.unwrap_err();
+    let error = world
+        .handle(&[pending("b", 6), unreadable.clone()])
+        .await
+        .unwrap_err();
     assert!(matches!(error, Interruption::Unavailable(_)), "{error:?}");
     let partition = home_partition(order("a"), PARTITIONS);
-    let position = world.shared.store.position(&world.shared.database, partition);
+    let position = world
+        .shared
+        .store
+        .position(&world.shared.database, partition);
     assert_eq!(position.await.unwrap(), 0);
     assert_eq!(world.row(order("a")).await.state.status(), None);
     world.log.refuse(None);
@@ -396,13 +424,19 @@ async fn a_database_remembers_which_log_it_was_folded_from() {
         partitions: 3,
     };
     let store = &world.shared.store;
-    let known = store.identify(&world.shared.database, &first).await.unwrap();
+    let known = store
+        .identify(&world.shared.database, &first)
+        .await
+        .unwrap();
     assert_eq!(known, first);
     let other = LogIdentity {
         partitions: 6,
         ..first.clone()
     };
-    let known = store.identify(&world.shared.database, &other).await.unwrap();
+    let known = store
+        .identify(&world.shared.database, &other)
+        .await
+        .unwrap();
     assert_eq!(known, first);
 }
 

@@ -1,0 +1,150 @@
+//! Puts the service together and runs its parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base_domains::Encoder;
+use service_runtime::database::Database;
+use service_runtime::health::{Component, Health};
+use service_runtime::http::{self, ServiceInfo};
+use service_runtime::kafka::KafkaProducer;
+use service_runtime::lifecycle::Shutdown;
+use service_runtime::participant::{Participant, Parts};
+use service_runtime::service::{Service, migrate_when_up};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::command::{self, CommandParts};
+use crate::config::Config;
+use crate::producer_failure::{ProducerFailure, WatchedProducer};
+use crate::query::{self, Projection, QueryParts};
+use crate::storage::Storage;
+use crate::{MIGRATIONS, NAME};
+
+/// How the service describes itself.
+const INFO: ServiceInfo = ServiceInfo {
+    name: NAME,
+    version: env!("CARGO_PKG_VERSION"),
+    description: "Takes orders and appends them to the log; shows each order as the log tells it.",
+};
+
+/// Between two looks at a database that was reached once.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// What the parts of the service are made of.
+struct App {
+    config: Config,
+    shutdown: Shutdown,
+    health: Health,
+    database: Database,
+    storage: Storage,
+    producer: KafkaProducer,
+}
+
+/// Runs the service on `listener` until `shutdown`.
+pub(crate) async fn run_on(
+    listener: TcpListener,
+    config: Config,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let app = App {
+        database: Database::open(&config.database)?,
+        producer: KafkaProducer::new(&config.kafka).context("the kafka settings cannot be used")?,
+        health: Health::new(&shutdown),
+        storage: Storage::new(),
+        config,
+        shutdown,
+    };
+    let (routes, projection, failure) = app.routes();
+    let mut service = Service::new(&app.shutdown);
+    app.serve(&mut service, listener, routes);
+    app.follow_log(&mut service, projection);
+    app.watch_producer(&mut service, failure);
+    let result = service.run(Some(&app.producer)).await;
+    app.database.close().await;
+    result
+}
+
+impl App {
+    fn routes(&self) -> (OpenApiRouter, Projection, ProducerFailure) {
+        let (producer, failure) = WatchedProducer::new(self.producer.clone());
+        let command = command::routes(CommandParts {
+            producer: Arc::new(producer),
+            topic: self.config.kafka.topic.clone(),
+            encoder: Encoder {
+                writer: NAME.to_owned(),
+                type_id: self.config.view.type_id.clone(),
+            },
+            storage: self.storage.clone(),
+            answer_within: self.config.answer_within(),
+        });
+        let (query, projection) = query::routes(QueryParts {
+            storage: self.storage.clone(),
+            longest_wait: self.config.answer_within(),
+            // Waiting is cheap, but it must not use up the requests that may be under way.
+            seats: Arc::new(Semaphore::new(self.config.http.max_in_flight / 2)),
+            shutdown: self.shutdown.clone(),
+        });
+        (command.merge(query), projection, failure)
+    }
+
+    fn serve(&self, service: &mut Service, listener: TcpListener, routes: OpenApiRouter) {
+        let config = self.config.http.clone();
+        let router = http::router(INFO, routes, &self.health, &config);
+        let shutdown = self.shutdown.clone();
+        service.spawn("http", async move {
+            http::serve(listener, router, &config, shutdown).await
+        });
+    }
+
+    /// Folds the log into the read model, once the database is there.
+    fn follow_log(&self, service: &mut Service, projection: Projection) {
+        let participant = Participant::new(Parts {
+            name: "orders-view",
+            writer: NAME,
+            log_name: None,
+            decider: projection,
+            database: self.database.clone(),
+            kafka: self.config.kafka.clone(),
+            producer: self.producer.clone(),
+            settings: self.config.view.clone(),
+            health: self.health.clone(),
+        });
+        let (database, storage) = (self.database.clone(), self.storage.clone());
+        let (health, shutdown) = (self.health.component("database"), self.shutdown.clone());
+        service.spawn("read model", async move {
+            if !migrate_when_up(&database, &[&MIGRATIONS], &health, &shutdown).await? {
+                return Ok(());
+            }
+            storage.provide(database.clone());
+            tokio::select! {
+                ended = participant.run(shutdown) => ended.map_err(anyhow::Error::from),
+                never = ping(&database, &health) => match never {},
+            }
+        });
+    }
+
+    /// A producer that failed for good is replaced by a new process.
+    fn watch_producer(&self, service: &mut Service, failure: ProducerFailure) {
+        let shutdown = self.shutdown.clone();
+        service.spawn("producer", async move {
+            tokio::select! {
+                () = shutdown.cancelled() => Ok(()),
+                reason = failure.reason() => Err(reason),
+            }
+        });
+    }
+}
+
+/// Reports whether the database answers.
+async fn ping(database: &Database, health: &Component) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        match database.ping().await {
+            Ok(()) => health.set_ready(),
+            Err(error) => health.set_not_ready(format!("database: {error}")),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Settings of order-service.
+
+use std::time::Duration;
+
+use service_runtime::config::{Reader, format_duration};
+use service_runtime::database::DatabaseConfig;
+use service_runtime::http::HttpConfig;
+use service_runtime::kafka::KafkaConfig;
+use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig};
+use service_runtime::participant::ParticipantSettings;
+use service_runtime::telemetry::LogConfig;
+
+/// Group of the read model. `KAFKA_GROUP`, by default `orders`, belongs to the command side.
+const VIEW_GROUP: &str = "orders-view";
+const DATABASE_URL: &str = "sqlite://data/orders.db";
+/// How long before the server's own limit a handler answers.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How to log.
+    pub log: LogConfig,
+    /// How to shut down.
+    pub lifecycle: LifecycleConfig,
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// The service's database.
+    pub database: DatabaseConfig,
+    /// The log.
+    pub kafka: KafkaConfig,
+    /// The participant that folds the read model; its `type_id` is for the command side as well.
+    pub view: ParticipantSettings,
+}
+
+impl Config {
+    /// The default port.
+    pub const PORT: u16 = 8080;
+
+    /// The defaults with this database and this log.
+    #[must_use]
+    pub fn new(database: DatabaseConfig, kafka: KafkaConfig) -> Self {
+        Self {
+            log: LogConfig::default(),
+            lifecycle: LifecycleConfig::default(),
+            http: HttpConfig {
+                port: Self::PORT,
+                ..HttpConfig::default()
+            },
+            database,
+            kafka,
+            view: ParticipantSettings::for_group(VIEW_GROUP),
+        }
+    }
+
+    /// How long a handler may take: the server's limit, less what it takes to answer. The server's own
+    /// answer could neither name the order nor show its state.
+    #[must_use]
+    pub fn answer_within(&self) -> Duration {
+        answer_within(&self.http)
+    }
+}
+
+impl ServiceConfig for Config {
+    fn read(reader: &mut Reader) -> Self {
+        let config = Self {
+            log: LogConfig::read(reader),
+            lifecycle: LifecycleConfig::read(reader),
+            http: HttpConfig::read(reader, Self::PORT),
+            database: database(reader),
+            kafka: KafkaConfig::read(reader, crate::NAME),
+            view: view(reader),
+        };
+        check_timeouts(reader, &config);
+        config
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn lifecycle(&self) -> &LifecycleConfig {
+        &self.lifecycle
+    }
+}
+
+fn answer_within(http: &HttpConfig) -> Duration {
+    let limit = http.request_timeout;
+    limit - ANSWER_MARGIN.min(limit / 10)
+}
+
+/// The result of an append has to be there before the request is given up, or every slow append would be
+/// answered as unknown.
+fn check_timeouts(reader: &mut Reader, config: &Config) {
+    let (delivery, answer) = (config.kafka.delivery_timeout, config.answer_within());
+    if delivery >= answer {
+        let limit = format_duration(config.http.request_timeout);
+        reader.problem(
+            "KAFKA_DELIVERY_TIMEOUT",
+            format!(
+                "{} is not below {}, the part of HTTP_REQUEST_TIMEOUT ({limit}) in which a request is answered",
+                format_duration(delivery),
+                format_duration(answer),
+            ),
+        );
+    }
+}
+
+fn database(reader: &mut Reader) -> DatabaseConfig {
+    let url = reader.url(
+        "DATABASE_URL",
+        DATABASE_URL,
+        "sqlite://folder/file.db, or postgres://user:password@host/database",
+    );
+    DatabaseConfig {
+        max_connections: reader.get_in(
+            "DATABASE_MAX_CONNECTIONS",
+            DatabaseConfig::MAX_CONNECTIONS,
+            1..=1000,
+            "most connections this process opens",
+        ),
+        acquire_timeout: reader.duration(
+            "DATABASE_ACQUIRE_TIMEOUT",
+            DatabaseConfig::ACQUIRE_TIMEOUT,
+            "how long to wait for a connection, or for the write lock of SQLite",
+        ),
+        ..DatabaseConfig::new(url)
+    }
+}
+
+fn view(reader: &mut Reader) -> ParticipantSettings {
+    let default = ParticipantSettings::for_group(VIEW_GROUP);
+    ParticipantSettings {
+        group: reader.get(
+            "KAFKA_VIEW_GROUP",
+            default.group.clone(),
+            "consumer group of the read model",
+        ),
+        type_id: reader.optional(
+            "KAFKA_TYPE_ID",
+            "Java class to name in __TypeId__, for the tutorial's consumers",
+        ),
+        max_batch: reader.get_in(
+            "MAX_BATCH",
+            default.max_batch,
+            1..=100_000,
+            "most records in one transaction",
+        ),
+        allow_truncated_log: reader.get(
+            "ALLOW_TRUNCATED_LOG",
+            default.allow_truncated_log,
+            "go on although the log lost its beginning, without the orders in it",
+        ),
+        ..default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        match Config::load(None, environment.iter().copied()) {
+            Ok((config, _)) => Ok(config),
+            Err(error) => Err(error.problems().to_vec()),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_agree_with_each_other() {
+        let config = load(&[]).unwrap();
+        assert_eq!(config.http.port, 8080);
+        assert_eq!(config.kafka.topic, "orders");
+        assert_eq!(config.kafka.client_id, "order-service");
+        assert_eq!(config.view.group, "orders-view");
+        assert_eq!(config.answer_within(), Duration::from_millis(29_500));
+    }
+
+    #[test]
+    fn an_append_that_may_take_longer_than_its_request_is_a_problem() {
+        let problems = load(&[
+            ("KAFKA_DELIVERY_TIMEOUT", "5s"),
+            ("HTTP_REQUEST_TIMEOUT", "5s"),
+        ])
+        .unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let problem = &problems[0];
+        assert!(
+            problem.starts_with(
+                "KAFKA_DELIVERY_TIMEOUT: 5s is not below 4500ms, \
+                 the part of HTTP_REQUEST_TIMEOUT (5s) in which a request is answered"
+            ),
+            "{problem}"
+        );
+        let short = [
+            ("KAFKA_DELIVERY_TIMEOUT", "4s"),
+            ("HTTP_REQUEST_TIMEOUT", "5s"),
+        ];
+        assert!(load(&short).is_ok());
+    }
+
+    #[test]
+    fn the_groups_of_the_two_sides_have_their_own_names() {
+        let config = load(&[("KAFKA_VIEW_GROUP", "mine"), ("KAFKA_TYPE_ID", "a.b.C")]).unwrap();
+        assert_eq!(config.view.group, "mine");
+        assert_eq!(config.view.type_id.as_deref(), Some("a.b.C"));
+    }
+}

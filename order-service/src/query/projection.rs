@@ -1,0 +1,119 @@
+//! From the log to the read model: the decision of the participant `orders-view`, which appends nothing.
+
+use std::collections::BTreeMap;
+
+use base_domains::{BadRecord, OrderEvent, OrderId};
+use jiff::Timestamp;
+use service_runtime::database::Tx;
+use service_runtime::kafka::Record;
+use service_runtime::participant::{Change, DecideError, Decider, Decision};
+
+use super::store::{HistoryRow, ViewRow, write_history, write_views};
+use super::view::Content;
+use super::waiting::Waiters;
+
+/// Writes the views and wakes those who wait for them.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    waiters: Waiters,
+}
+
+/// The rows of one batch.
+#[derive(Debug, Default)]
+struct Rows {
+    views: BTreeMap<OrderId, ViewRow>,
+    history: Vec<HistoryRow>,
+}
+
+impl Projection {
+    pub(super) fn new(waiters: Waiters) -> Self {
+        Self { waiters }
+    }
+}
+
+impl Decider for Projection {
+    async fn decide(
+        &self,
+        tx: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        let mut rows = Rows::default();
+        let decisions = changes
+            .iter()
+            .map(|change| {
+                let event = change.event();
+                let decision = match &event {
+                    Ok(_) => Decision::Done,
+                    Err(error) => Decision::unreadable(error),
+                };
+                // The status is known without the body, and the view must not stay behind the fold.
+                rows.add(change, event)?;
+                Ok(decision)
+            })
+            .collect::<Result<_, DecideError>>()?;
+        write_views(tx, &rows.views).await?;
+        write_history(tx, &rows.history).await?;
+        Ok(decisions)
+    }
+
+    fn committed(&self, changes: &[Change<'_>]) {
+        self.waiters.wake(changes.iter().map(Change::order_id));
+    }
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        change: &Change<'_>,
+        event: Result<OrderEvent, BadRecord>,
+    ) -> Result<(), DecideError> {
+        let (content, reason) = match event {
+            Ok(event) => (content_of(event.order)?, reason_of(event.reason.as_deref())),
+            Err(_) => Default::default(),
+        };
+        let time = time_of(change.record);
+        self.history.push(HistoryRow {
+            order_id: change.order_id(),
+            // A redriven event comes late: the order may have moved on since.
+            status: change.heading.status,
+            reason: reason.clone(),
+            partition: change.record.partition,
+            offset: change.record.offset,
+            recorded_at: time,
+        });
+        let row = self.views.entry(change.order_id()).or_insert(ViewRow {
+            status: change.status,
+            reason: String::new(),
+            content: String::new(),
+            created_at: time,
+            updated_at: time,
+        });
+        if change.heading.status == change.status {
+            row.reason = reason;
+            row.updated_at = time;
+        }
+        row.status = change.status;
+        if row.content.is_empty() {
+            row.content = content;
+        }
+        Ok(())
+    }
+}
+
+fn content_of(order: base_domains::WireOrder) -> Result<String, DecideError> {
+    serde_json::to_string(&Content::from(order))
+        .map_err(|error| DecideError::Bug(error.to_string()))
+}
+
+/// A reason as it can be stored: PostgreSQL has no NUL in a text.
+fn reason_of(reason: Option<&str>) -> String {
+    reason.unwrap_or_default().replace('\0', "")
+}
+
+/// The broker's time of the record; only records of very old brokers have none.
+fn time_of(record: &Record) -> i64 {
+    let known = record
+        .timestamp
+        .filter(|time| Timestamp::from_millisecond(*time).is_ok());
+    known.unwrap_or_else(|| Timestamp::now().as_millisecond())
+}

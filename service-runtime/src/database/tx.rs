@@ -1,0 +1,61 @@
+//! A write transaction.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{Any, AnyConnection, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::DatabaseError;
+
+/// A write transaction of [`Database::begin`](super::Database::begin); rolled back when dropped.
+///
+/// Statements run on the connection it dereferences to: `query.execute(&mut *tx)`, or
+/// `query.execute(&mut **tx)` where `tx` is a `&mut Tx`.
+#[derive(Debug)]
+pub struct Tx {
+    // Dropped in this order: the roll-back starts before the next writer may.
+    inner: Transaction<'static, Any>,
+    _writer: Option<OwnedSemaphorePermit>,
+}
+
+impl Tx {
+    pub(super) fn new(
+        inner: Transaction<'static, Any>,
+        writer: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self {
+            inner,
+            _writer: writer,
+        }
+    }
+
+    /// Makes the changes durable.
+    ///
+    /// # Errors
+    /// On an error it is unknown whether the changes were made: read again.
+    pub async fn commit(self) -> Result<(), DatabaseError> {
+        Ok(self.inner.commit().await?)
+    }
+
+    /// Undoes the changes. Dropping does the same, but not before the connection is used again.
+    ///
+    /// # Errors
+    /// When the database cannot be reached; it then rolls back by itself.
+    pub async fn rollback(self) -> Result<(), DatabaseError> {
+        Ok(self.inner.rollback().await?)
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}

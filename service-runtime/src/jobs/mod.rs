@@ -1,0 +1,26 @@
+//! Jobs: work with effects outside of the database (mail, charges, webhooks), done at least once.
+//!
+//! Contract:
+//! - The row is the job. It is inserted in the transaction that decides on it; its id is the
+//!   de-duplication, so a repeated decision adds nothing.
+//! - A [`Worker`] leases due jobs by the database's clock and gives them to its [`JobHandler`].
+//!   What became of a job is recorded only while its lease is held; a worker that lost its lease
+//!   overwrites nothing, so a job may run twice but has one recorded end.
+//! - Nothing starts on stale history: see [`HistoryGate`].
+//! - A job that fails for good is *dead*, never deleted: it is counted, listed with [`list`] and put
+//!   back with [`retry_dead`].
+//! - Payloads, results and errors may hold personal data and are never logged.
+
+mod attempt;
+mod backoff;
+mod handler;
+mod job;
+pub mod metrics;
+mod store;
+mod worker;
+
+pub use backoff::Backoff;
+pub use handler::{GateError, HistoryGate, JobHandler, JobResult};
+pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
+pub use store::{Claim, claim, die, finish, insert, list, retry, retry_dead, skip};
+pub use worker::{Worker, WorkerConfig};
