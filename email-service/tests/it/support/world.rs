@@ -10,12 +10,15 @@ use email_service::mail::Mail;
 use email_service::mailer::Mailer;
 use email_service::{Config, MailConfig};
 use service_runtime::database::{Database, DatabaseConfig};
-use service_runtime::jobs::{self, GateError, HistoryGate, JobFilter, JobRow, Worker, WorkerConfig};
+use service_runtime::jobs::{
+    self, GateError, HistoryGate, JobFilter, JobRow, Worker, WorkerConfig,
+};
 use service_runtime::kafka::Record;
-use service_runtime::lifecycle::{ServiceConfig as _, Shutdown};
+use service_runtime::lifecycle::ServiceConfig as _;
 use service_runtime::participant::{Change, Decider as _, Decision};
 use tempfile::TempDir;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -116,14 +119,14 @@ impl World {
             ..self.config.worker()
         };
         let worker = Worker::new(database, handler, Open, config, Arc::clone(&self.wake));
-        let shutdown = Shutdown::new();
-        let running = tokio::spawn(worker.run(shutdown.token()));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(worker.run(stop.clone()));
         let deadline = Instant::now() + DEADLINE;
         while !done(&self.jobs().await) {
             assert!(Instant::now() < deadline, "{:?}", self.jobs().await);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        shutdown.trigger();
+        stop.cancel();
         running.await.unwrap();
     }
 }
