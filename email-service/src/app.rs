@@ -14,6 +14,7 @@ use service_runtime::participant::{Participant, Parts, ReadPastEnd};
 use service_runtime::service::{Service, migrate_when_up};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, MailConfig, Transport};
 use crate::decider::MailDecider;
@@ -26,6 +27,8 @@ const INFO: ServiceInfo = ServiceInfo {
     version: env!("CARGO_PKG_VERSION"),
     description: "Mail to customers: what was sent, and what waits.",
 };
+
+type MailWorker = Worker<MailHandler<Arc<Outbox>>, ReadPastEnd>;
 
 pub(crate) async fn run(
     listener: TcpListener,
@@ -59,7 +62,7 @@ pub(crate) async fn run(
     });
     service.spawn("mail worker", async move {
         tokio::select! {
-            Ok(()) = when_migrated => worker.run(shutdown.token()).await,
+            Ok(()) = when_migrated => work(worker, &shutdown).await,
             () = shutdown.cancelled() => {}
         }
         outbox.close().await;
@@ -96,7 +99,7 @@ fn worker(
     outbox: &Arc<Outbox>,
     gate: ReadPastEnd,
     wake: Arc<Notify>,
-) -> anyhow::Result<Worker<MailHandler<Arc<Outbox>>, ReadPastEnd>> {
+) -> anyhow::Result<MailWorker> {
     let from: Mailbox = config.from.parse().context("EMAIL_FROM cannot be used")?;
     let handler = MailHandler::new(from, Arc::clone(outbox));
     Ok(Worker::new(
@@ -106,6 +109,16 @@ fn worker(
         config.worker(),
         wake,
     ))
+}
+
+/// Runs the worker, which knows another kind of shutdown, until this one.
+async fn work(worker: MailWorker, shutdown: &Shutdown) {
+    let stop = CancellationToken::new();
+    let pass_on = async {
+        shutdown.cancelled().await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), pass_on);
 }
 
 fn outbox(transport: &Transport) -> Outbox {

@@ -220,7 +220,8 @@ fn message_id_domain(reader: &mut Reader, default: String) -> String {
         "domain of every Message-ID; by default the sender's",
     );
     // Without a sender its problem is told already.
-    if !is_dot_atom(&domain) && !(missing && domain.is_empty()) {
+    let told = missing && domain.is_empty();
+    if !told && !is_dot_atom(&domain) {
         reader.problem(NAME, "must be a domain name in ASCII such as example.com");
     }
     domain

@@ -115,15 +115,12 @@ fn lines_of(order: &Order) -> Vec<MailLine> {
 }
 
 fn lines_as_sent(order: &WireOrder) -> Vec<MailLine> {
-    let first = WireLine {
+    let first = [WireLine {
         name: order.name.clone(),
         qty: order.qty,
         price: order.price,
-    };
-    let items = order
-        .items
-        .as_deref()
-        .unwrap_or(std::slice::from_ref(&first));
+    }];
+    let items = order.items.as_deref().unwrap_or(&first);
     let lines = items.iter().take(MAX_LINES).map(|line| MailLine {
         name: cut(&line.name, MAX_TEXT),
         qty: line.qty,

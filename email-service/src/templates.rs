@@ -1,6 +1,11 @@
 //! The two bodies of a mail. Templates are compiled in, so no text of an order can become one, and
 //! every value is escaped in HTML.
 
+#![expect(
+    clippy::let_underscore_must_use,
+    reason = "in the code that askama derives"
+)]
+
 use askama::Template;
 use base_domains::{OrderStatus, reason};
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::parsed::Parsed;
+
 /// What the server does instead of accepting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reply {
@@ -24,6 +26,12 @@ pub(crate) struct Accepted {
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
     pub(crate) data: Vec<u8>,
+}
+
+impl Accepted {
+    pub(crate) fn message_id(&self) -> String {
+        Parsed::read(&self.data).header("Message-ID").to_owned()
+    }
 }
 
 #[derive(Default)]
