@@ -1,5 +1,8 @@
 //! The consumer loop and the producer on librdkafka's mock cluster: outages, rebalances, ends.
 
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -84,7 +87,6 @@ fn cluster(partitions: i32) -> Cluster {
 }
 
 struct Member {
-    script: Arc<Script>,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), LoopError>>,
 }
@@ -114,7 +116,6 @@ fn join(config: &KafkaConfig, script: &Arc<Script>) -> Member {
     let consumer = ConsumerLoop::new(config, "group", handler, settings, health, progress).unwrap();
     let until = shutdown.clone();
     Member {
-        script: Arc::clone(script),
         shutdown,
         running: tokio::spawn(async move { consumer.run(&until).await }),
     }

@@ -1,5 +1,8 @@
 //! A whole participant on librdkafka's mock cluster and SQLite.
 
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::Duration;
 
 use base_domains::{

@@ -46,7 +46,7 @@ impl<H: JobHandler> Attempts<H> {
                     failures += 1;
                     let (job_id, kind) = (&job.job_id, self.handler.kind());
                     warn!(%job_id, kind, failures, %error, "A job's result is not recorded yet.");
-                    sleep(super::worker::OUTAGE.delay(failures, rand::random())).await;
+                    sleep(super::worker::OUTAGE.wait(failures)).await;
                 }
             }
         }
@@ -106,7 +106,7 @@ impl<H: JobHandler> Attempts<H> {
             Record::Dead(error) => store::die(&mut tx, dialect, job, error).await,
             Record::Skipped(reason) => store::skip(&mut tx, dialect, job, reason).await,
             Record::Retry(error) => {
-                let delay = self.config.backoff.delay(job.attempt, rand::random());
+                let delay = self.config.backoff.wait(job.attempt);
                 store::retry(&mut tx, dialect, job, delay, error).await
             }
         }?;

@@ -133,7 +133,7 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
                 Ok(Next::Idle) => self.config().poll_interval,
                 Err(error) => {
                     self.report(&error, failures);
-                    OUTAGE.delay(failures, rand::random())
+                    OUTAGE.wait(failures)
                 }
             };
             // A wake-up does not cut a back-off short.

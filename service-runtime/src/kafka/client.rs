@@ -3,6 +3,8 @@
 //! Order matters: our defaults, then the user's pass-through settings, then the settings that
 //! the guarantees need, so that no configuration can switch those off.
 
+#![allow(clippy::disallowed_methods)] // this is the one place that may call them
+
 use rdkafka::ClientConfig;
 use secrecy::ExposeSecret;
 
@@ -122,6 +124,10 @@ pub fn admin(config: &KafkaConfig) -> ClientConfig {
     client
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "every client of the workspace is built from here"
+)]
 fn common(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.bootstrap_servers);

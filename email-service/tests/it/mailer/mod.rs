@@ -1,0 +1,4 @@
+//! Handing over.
+
+mod file;
+mod smtp;
