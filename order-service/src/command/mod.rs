@@ -1,6 +1,6 @@
 //! The command side: takes orders and appends them to the log. It reads nothing back.
 //!
-//! Cancelling and deadlines, which answer from what was read back, have their place beside [`place`].
+//! Cancelling and deadlines, which answer from what was read back, have their place beside `place`.
 
 mod accept;
 mod answer;

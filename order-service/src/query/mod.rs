@@ -1,7 +1,7 @@
 //! The query side: a read model folded from the log, and nothing else. It does not know who places orders.
 //!
-//! Listing, histories and the stream of events have their place beside [`lookup`]; the rows they need are
-//! written by [`projection`] already.
+//! Listing, histories and the stream of events have their place beside `lookup`; the rows they need are
+//! written by [`Projection`] already.
 
 mod lookup;
 mod parameters;

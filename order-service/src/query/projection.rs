@@ -117,3 +117,43 @@ fn time_of(record: &Record) -> i64 {
         .filter(|time| Timestamp::from_millisecond(*time).is_ok());
     known.unwrap_or_else(|| Timestamp::now().as_millisecond())
 }
+
+#[cfg(test)]
+mod tests {
+    use base_domains::{Heading, OrderStatus};
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_by_the_commit() {
+        let waiters = Waiters::default();
+        let projection = Projection::new(waiters.clone());
+        let order_id = OrderId::from_idempotency_key("test", "a");
+        let mut waiter = waiters.subscribe(order_id);
+        let heading = Heading {
+            order_id,
+            status: OrderStatus::Paid,
+            event_id: String::new(),
+            bare: false,
+        };
+        let record = Record {
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            key: None,
+            headers: Vec::new(),
+            value: None,
+        };
+        let change = Change {
+            status: OrderStatus::Paid,
+            before: None,
+            heading: &heading,
+            record: &record,
+            home_partition: 0,
+        };
+        assert_eq!(waiter.changed().now_or_never(), None);
+        projection.committed(&[change]);
+        assert_eq!(waiter.changed().now_or_never(), Some(()));
+    }
+}

@@ -16,8 +16,10 @@ use service_runtime::database::{Database, DatabaseConfig};
 use service_runtime::health::Health;
 use service_runtime::http::{self, HttpConfig, ServiceInfo};
 use service_runtime::lifecycle::Shutdown;
+use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 pub(crate) use client::{Answer, Request};
 pub(crate) use log::{Log, Mark, order_id, plain};
@@ -125,13 +127,25 @@ async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) 
     address
 }
 
-/// A migrated database of its own.
+/// A migrated database of its own: on the PostgreSQL server that `TEST_POSTGRES` names, if it does.
 async fn database() -> (Database, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("orders.db").display());
+    let url = match std::env::var("TEST_POSTGRES") {
+        Ok(server) => schema_on(&server).await,
+        Err(_) => format!("sqlite://{}", folder.path().join("orders.db").display()),
+    };
     let database = Database::open(&DatabaseConfig::new(url)).unwrap();
     database.migrate(&[&MIGRATIONS]).await.unwrap();
     (database, folder)
+}
+
+async fn schema_on(server: &str) -> String {
+    let schema = format!("test_{}", Uuid::now_v7().simple());
+    let database = Database::open(&DatabaseConfig::new(server)).unwrap();
+    let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+    sqlx::query(create).execute(database.pool()).await.unwrap();
+    database.close().await;
+    format!("{server}?options[search_path]={schema}")
 }
 
 /// Waits until the condition holds.
