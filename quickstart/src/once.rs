@@ -10,7 +10,7 @@ use base_domains::OrderId;
 use service_runtime::kafka::{ReadError, read_all};
 
 use crate::system::System;
-use client::{Client, Mail, Placed};
+use client::{Client, Mail};
 use history::{Entry, history_of};
 
 pub use client::ClientError;
