@@ -8,6 +8,7 @@
 
 pub mod broker;
 pub mod client;
+pub mod database;
 pub mod log;
 pub mod process;
 pub mod system;
