@@ -17,6 +17,8 @@ use integration_tests::{Answer, Process, Signal, System, SystemBuilder};
 use tokio::task::JoinSet;
 
 const OUTAGE: Duration = Duration::from_secs(20);
+/// Traffic before the outage, and after it.
+const AROUND: Duration = Duration::from_secs(4);
 /// `KAFKA_DELIVERY_TIMEOUT` of the test, and what an answer may take on top of it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(3);
 const MARGIN: Duration = Duration::from_secs(2);
@@ -55,6 +57,14 @@ impl Breakable {
             _folder: folder,
         };
         (broker, format!("127.0.0.1:{port}"))
+    }
+
+    /// Gone for [`OUTAGE`], after a while of ordinary traffic.
+    fn break_for_a_while(&self) {
+        std::thread::sleep(AROUND);
+        self.take_away();
+        std::thread::sleep(OUTAGE);
+        self.give_back();
     }
 
     fn take_away(&self) {
@@ -112,9 +122,13 @@ async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwar
     let before = system.place("book order", 1).await;
     assert_eq!(system.settled(&before).await["status"], "RESERVED");
 
-    broker.take_away();
-    let answers = traffic(&system, Instant::now() + OUTAGE).await;
-    broker.give_back();
+    let breaking = tokio::task::spawn_blocking(move || {
+        broker.break_for_a_while();
+        broker
+    });
+    let answers = traffic(&system, Instant::now() + AROUND + OUTAGE + AROUND).await;
+    // Kept until the end: dropping it would end the broker.
+    let _broker = breaking.await.unwrap();
 
     let (mut accepted, mut unknown) = (Vec::new(), Vec::new());
     for (answer, took) in &answers {
@@ -133,6 +147,7 @@ async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwar
             other => panic!("{other}: {}", answer.text),
         }
     }
+    assert!(!accepted.is_empty(), "there was traffic before the outage");
     assert!(!unknown.is_empty(), "the outage was noticed");
 
     for name in ["order", "email", "stock-0"] {
