@@ -47,7 +47,7 @@ impl MailDecider {
             Ok(event) => event,
             Err(error) => return Ok(Err(error)),
         };
-        let (order_id, status) = (change.order_id(), change.status);
+        let (order_id, status) = (change.order_id(), change.heading.status);
         let event_id = &change.heading.event_id;
         let message_id = MessageId::new(order_id, status, event_id, &self.message_id_domain)
             .map_err(|error| DecideError::Bug(error.to_string()))?;
@@ -77,7 +77,9 @@ impl Decider for MailDecider {
         let mut decisions = Vec::with_capacity(changes.len());
         let mut jobs = Vec::new();
         for change in changes {
-            let job = self.is_mailed(change.status).then(|| self.job(change));
+            let job = self
+                .is_mailed(change.heading.status)
+                .then(|| self.job(change));
             decisions.push(match job.transpose()? {
                 Some(Err(error)) => Decision::unreadable(&error),
                 Some(Ok(job)) => {
@@ -92,7 +94,10 @@ impl Decider for MailDecider {
     }
 
     fn committed(&self, changes: &[Change<'_>]) {
-        if changes.iter().any(|change| self.is_mailed(change.status)) {
+        if changes
+            .iter()
+            .any(|change| self.is_mailed(change.heading.status))
+        {
             self.wake.notify_one();
         }
     }

@@ -57,6 +57,8 @@ const PRODUCER_REQUIRED: &[(&str, &str)] = &[
     ("acks", "all"),
     // Java's partitioner: the home partition of an order is the same for every client.
     ("partitioner", "murmur2_random"),
+    // A dead letter is the record with our headers on top: larger than what the log accepts.
+    ("message.max.bytes", "2097152"),
     ("allow.auto.create.topics", "false"),
 ];
 
@@ -65,7 +67,6 @@ const PRODUCER_REQUIRED: &[(&str, &str)] = &[
 pub fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
     let mut client = common(config);
     set_all(&mut client, CONSUMER_DEFAULTS);
-    client.set("group.id", group);
     client.set(
         "fetch.wait.max.ms",
         config.fetch_wait_max.as_millis().to_string(),
@@ -86,6 +87,7 @@ pub fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
         client.set("group.instance.id", format!("{group}-{instance}"));
     }
     pass_through(&mut client, config);
+    client.set("group.id", group);
     set_all(&mut client, CONSUMER_REQUIRED);
     if config.group_protocol == GroupProtocol::Consumer {
         // librdkafka refuses to start when a key of the classic protocol is set beside KIP-848.
@@ -108,6 +110,10 @@ pub fn producer(config: &KafkaConfig) -> ClientConfig {
     set_all(&mut client, PRODUCER_DEFAULTS);
     pass_through(&mut client, config);
     set_all(&mut client, PRODUCER_REQUIRED);
+    // An alias of the next setting: of two values librdkafka would take either.
+    client.remove("message.timeout.ms");
+    // Transactions would fence the other instances of a service.
+    client.remove("transactional.id");
     // Bounds the wait for an ack: below the HTTP request timeout, checked at start.
     client.set(
         "delivery.timeout.ms",
@@ -189,14 +195,20 @@ mod tests {
             ("acks", "1"),
             ("enable.idempotence", "false"),
             ("partitioner", "random"),
+            ("group.id", "other"),
+            ("message.timeout.ms", "1"),
+            ("transactional.id", "mine"),
         ]);
         let consumer = consumer(&config, "stock");
         assert_eq!(consumer.get("enable.auto.offset.store"), Some("false"));
         assert_eq!(consumer.get("auto.offset.reset"), Some("earliest"));
+        assert_eq!(consumer.get("group.id"), Some("stock"));
         let producer = producer(&config);
         assert_eq!(producer.get("acks"), Some("all"));
         assert_eq!(producer.get("enable.idempotence"), Some("true"));
         assert_eq!(producer.get("partitioner"), Some("murmur2_random"));
+        assert_eq!(producer.get("message.timeout.ms"), None);
+        assert_eq!(producer.get("transactional.id"), None);
     }
 
     #[test]

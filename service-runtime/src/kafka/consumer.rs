@@ -92,6 +92,8 @@ pub struct LoopSettings {
     pub max_batch: usize,
     /// Waits between attempts while a dependency is down.
     pub backoff: Backoff,
+    /// How long a batch that was begun may take to end after a shutdown.
+    pub drain_timeout: Duration,
     /// How long leaving the group may take at the end.
     pub close_timeout: Duration,
 }
@@ -104,6 +106,7 @@ impl Default for LoopSettings {
                 initial: Duration::from_millis(200),
                 max: Duration::from_secs(5),
             },
+            drain_timeout: Duration::from_secs(4),
             close_timeout: Duration::from_secs(5),
         }
     }
@@ -197,14 +200,33 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 None => !self.batch.is_empty() || self.has_unchecked(),
             };
             if due && !shutdown.is_cancelled() {
-                match self.attempt().await {
-                    Ok(()) => self.unblock(),
-                    Err(Interruption::Unavailable(reason)) => self.block(&reason),
-                    Err(Interruption::Stop(reason)) => return Err(LoopError::Stopped(reason)),
+                match self.attempt_until(shutdown).await {
+                    None => return Ok(()),
+                    Some(Ok(())) => self.unblock(),
+                    Some(Err(Interruption::Unavailable(reason))) => self.block(&reason),
+                    Some(Err(Interruption::Stop(reason))) => {
+                        return Err(LoopError::Stopped(reason));
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// [`attempt`](Self::attempt), or `None` when it does not end soon enough after a shutdown.
+    /// Dropping it loses nothing: what is not committed is rolled back, and what is committed but
+    /// not published comes again, since its offset was not stored.
+    async fn attempt_until(&mut self, shutdown: &Shutdown) -> Option<Result<(), Interruption>> {
+        let grace = self.settings.drain_timeout;
+        let out_of_time = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            biased;
+            result = self.attempt() => Some(result),
+            () = out_of_time => None,
+        }
     }
 
     /// Waits for a record, a rebalance, the end of a wait or the next tick; then takes what else
@@ -252,7 +274,34 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 if let Some((code, reason)) = self.consumer.client().fatal_error() {
                     return Err(LoopError::Fatal(format!("{code}: {reason}")));
                 }
-                // librdkafka recovers from everything else by itself.
+                self.judge(&error)
+            }
+        }
+    }
+
+    /// Most errors are news about connections, which librdkafka mends by itself.
+    fn judge(&self, error: &KafkaError) -> Result<(), LoopError> {
+        match error.rdkafka_error_code() {
+            // It would go on behind the damaged record: the partition has to wait instead.
+            Some(
+                RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::NotImplemented,
+            ) => Err(LoopError::Fatal(format!(
+                "a record of the log cannot be decoded: {error}"
+            ))),
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic,
+            ) => {
+                tracing::warn!(group = self.group, %error, "The log cannot be read.");
+                self.health.set_not_ready(error.to_string());
+                Ok(())
+            }
+            _ => {
                 tracing::debug!(group = self.group, %error, "The consumer reports an error.");
                 Ok(())
             }

@@ -34,6 +34,17 @@ pub fn dead_letter_topic(topic: &str, group: &str) -> String {
     format!("{topic}.{group}.dlt")
 }
 
+/// A record and why it is dead.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// Stable word for tools.
+    pub code: &'a str,
+    /// What was wrong, without payload data.
+    pub reason: &'a str,
+}
+
 /// Writes the dead letters of one group.
 pub struct DeadLetters {
     producer: Arc<dyn EventProducer>,
@@ -58,34 +69,40 @@ impl DeadLetters {
         }
     }
 
-    /// Appends `record` to the dead-letter topic and waits for the acknowledgement.
+    /// Appends `letters` to the dead-letter topic and waits for every acknowledgement.
     ///
     /// # Errors
-    /// The broker did not acknowledge: the caller must not move past the record.
-    pub async fn publish(
-        &self,
-        record: &Record,
-        code: &str,
-        message: &str,
-    ) -> Result<(), ProduceError> {
-        let letter = self.letter(record, code, message);
-        let delivered = self.producer.enqueue(&letter)?.await?;
-        metrics::counter!("dead_letters_total", "group" => self.group.clone(), "code" => code.to_owned())
-            .increment(1);
-        tracing::warn!(
-            group = self.group,
-            partition = record.partition,
-            offset = record.offset,
-            code,
-            reason = message,
-            dead_letter_topic = letter.topic,
-            dead_letter_offset = delivered.offset,
-            "Record dead-lettered."
-        );
+    /// The broker did not acknowledge: the caller must not move past the records.
+    pub async fn publish(&self, letters: &[Letter<'_>]) -> Result<(), ProduceError> {
+        let mut deliveries = Vec::with_capacity(letters.len());
+        for letter in letters {
+            deliveries.push(self.producer.enqueue(&self.record(letter))?);
+        }
+        for (letter, delivery) in letters.iter().zip(deliveries) {
+            let delivered = delivery.await?;
+            self.tell(letter, delivered.offset);
+        }
         Ok(())
     }
 
-    fn letter(&self, record: &Record, code: &str, message: &str) -> NewRecord {
+    fn tell(&self, letter: &Letter<'_>, offset: i64) {
+        metrics::counter!(
+            "dead_letters_total", "group" => self.group.clone(), "code" => letter.code.to_owned()
+        )
+        .increment(1);
+        tracing::warn!(
+            group = self.group,
+            partition = letter.record.partition,
+            offset = letter.record.offset,
+            code = letter.code,
+            reason = letter.reason,
+            dead_letter_offset = offset,
+            "Record dead-lettered."
+        );
+    }
+
+    fn record(&self, letter: &Letter<'_>) -> NewRecord {
+        let record = letter.record;
         let timestamp = record.timestamp.unwrap_or(-1);
         let added: [(&str, Vec<u8>); 7] = [
             (dlt::ORIGINAL_TOPIC, self.topic.as_bytes().to_vec()),
@@ -96,10 +113,10 @@ impl DeadLetters {
             (dlt::ORIGINAL_OFFSET, record.offset.to_be_bytes().to_vec()),
             (dlt::ORIGINAL_TIMESTAMP, timestamp.to_be_bytes().to_vec()),
             (dlt::ORIGINAL_CONSUMER_GROUP, self.group.as_bytes().to_vec()),
-            (dlt::EXCEPTION_FQCN, code.as_bytes().to_vec()),
+            (dlt::EXCEPTION_FQCN, letter.code.as_bytes().to_vec()),
             (
                 dlt::EXCEPTION_MESSAGE,
-                capped(message, MAX_ERROR_BYTES).as_bytes().to_vec(),
+                capped(letter.reason, MAX_ERROR_BYTES).as_bytes().to_vec(),
             ),
         ];
         // A record that was redriven and failed again carries our headers already: replace them.
@@ -110,7 +127,8 @@ impl DeadLetters {
             .cloned();
         NewRecord {
             topic: dead_letter_topic(&self.topic, &self.group),
-            partition: Some(record.partition),
+            // Its origin is in the headers; this topic may have another number of partitions.
+            partition: None,
             key: record.key.clone(),
             headers: kept
                 .chain(
@@ -177,13 +195,16 @@ mod tests {
     async fn a_dead_letter_has_the_original_bytes_and_springs_headers() {
         let sink = Arc::new(Sink::default());
         let letters = DeadLetters::new(sink.clone(), "orders", "stock");
-        letters
-            .publish(&poison(), "undecodable", "not JSON")
-            .await
-            .unwrap();
+        let record = poison();
+        let letter = Letter {
+            record: &record,
+            code: "undecodable",
+            reason: "not JSON",
+        };
+        letters.publish(&[letter]).await.unwrap();
         let sent = sink.0.lock().unwrap().remove(0);
         assert_eq!(sent.topic, "orders.stock.dlt");
-        assert_eq!(sent.partition, Some(2));
+        assert_eq!(sent.partition, None);
         assert_eq!(sent.key, poison().key);
         assert_eq!(sent.value, poison().value);
         let expected: Vec<(String, Vec<u8>)> = [

@@ -19,7 +19,7 @@ pub use config::{GroupProtocol, KafkaConfig};
 pub use consumer::{
     Assigned, BatchHandler, ConsumerLoop, Interruption, LoopError, LoopSettings, Start,
 };
-pub use dead_letter::{DeadLetters, dead_letter_topic, dlt};
+pub use dead_letter::{DeadLetters, Letter, dead_letter_topic, dlt};
 pub use log_ends::LogEnds;
 pub use log_reader::{ReadError, read_all};
 pub use producer::{Delivered, Delivery, EventProducer, KafkaProducer, NewRecord, ProduceError};

@@ -35,11 +35,12 @@ impl TopicSpec {
         }
     }
 
-    /// The dead-letter topic of `group`: as many partitions, and room for the added headers.
+    /// The dead-letter topic of `group`, with room for the added headers.
     #[must_use]
-    pub fn dead_letters(config: &KafkaConfig, group: &str) -> Self {
+    pub fn dead_letters(config: &KafkaConfig, group: &str, partitions: i32) -> Self {
         Self {
             name: super::dead_letter_topic(&config.topic, group),
+            partitions,
             max_message_bytes: Some(2 * 1024 * 1024),
             ..Self::log(config)
         }

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use base_domains::{OrderId, OrderState, header, home_partition};
+use base_domains::{OrderEvent, OrderId, OrderState, header, home_partition};
 use futures_util::FutureExt;
 
 use super::Shared;
 use super::decider::{Change, DecideError, Decider, Decision};
-use super::outcome::seal;
+use super::outcome::{Outcome, SealError, seal};
 use super::plan::{Kind, OrderRow, Plan, fold};
 use super::store::ChangedRow;
-use crate::database::{DatabaseError, ErrorClass, Tx};
-use crate::kafka::{Interruption, NewRecord, PartitionId, ProduceError, Record};
+use crate::database::{DatabaseError, ErrorClass, Tx, within};
+use crate::kafka::{Interruption, Letter, NewRecord, PartitionId, ProduceError, Record};
 
 /// Why a batch was rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -90,13 +91,44 @@ pub(super) struct Batch<'a> {
     pub(super) kinds: &'a [Kind],
 }
 
+/// Longest time for one transaction. A server that vanished from the network would otherwise hold
+/// the poll loop until the operating system gives up.
+pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(30);
+
+/// Places of records that are dead-lettered already: a repeated transaction does not repeat them.
+pub(super) type Lettered = BTreeSet<(PartitionId, i64)>;
+
 /// Runs the batch's transaction and publishes its outcomes; on success everything is durable and
-/// published, and the offsets may be stored.
+/// published, and the offsets may be stored. Returns how many decisions were made and did not fail.
 pub(super) async fn process<D: Decider>(
     shared: &Shared<D>,
     batch: &Batch<'_>,
     mode: &Mode,
-) -> Result<(), BatchError> {
+    lettered: &mut Lettered,
+) -> Result<usize, BatchError> {
+    let transaction = transact(shared, batch, mode, lettered);
+    let committed = tokio::time::timeout(TRANSACTION_LIMIT, transaction)
+        .await
+        .unwrap_or_else(|_| {
+            let text = format!("database: no answer within {TRANSACTION_LIMIT:?}");
+            Err(BatchError::Unavailable(text))
+        })?;
+    republish(shared, &committed.publish).await?;
+    Ok(committed.decided)
+}
+
+/// What is durable and what is still to do.
+struct Committed {
+    publish: Vec<OrderId>,
+    decided: usize,
+}
+
+async fn transact<D: Decider>(
+    shared: &Shared<D>,
+    batch: &Batch<'_>,
+    mode: &Mode,
+    lettered: &mut Lettered,
+) -> Result<Committed, BatchError> {
     let mut tx = shared.database.begin().await?;
     let orders = order_ids(batch.kinds, shared.partitions());
     let mut rows = shared.store.lock_orders(&mut tx, &orders).await?;
@@ -104,18 +136,41 @@ pub(super) async fn process<D: Decider>(
     let plan = fold(batch.kinds, &mut rows);
     let changes = changes(batch, &plan, &orders);
     let decisions = decide(shared, &mut tx, &changes, mode).await?;
-    let outcomes = settle(shared, &changes, decisions, &mut rows).await?;
-    let publish = to_publish(&rows, &plan, &outcomes);
-    let changed = changed_rows(&before, &rows, &outcomes);
+    let settled = settle(shared, &changes, decisions, &mut rows)?;
+    let publish = to_publish(&rows, &plan, &settled.outcomes);
+    let changed = changed_rows(&before, &rows, &settled.outcomes);
     shared.store.write_orders(&mut tx, &changed).await?;
-    shared
-        .store
-        .write_positions(&mut tx, &next_offsets(batch.records))
-        .await?;
+    let next = next_offsets(batch.records);
+    shared.store.write_positions(&mut tx, &next).await?;
+    // After all that can fail by itself, and before the commit: afterwards the records would
+    // already count as done.
+    dead_letter(shared, &settled.failures, lettered).await?;
     tx.commit().await?;
     shared.count(&plan, batch.kinds, publish.len());
     shared.tell(&changes);
-    republish(shared, &publish).await
+    let decided = changes.len() - settled.failures.len();
+    Ok(Committed { publish, decided })
+}
+
+/// Appends the letters that are not there yet and remembers them.
+pub(super) async fn dead_letter<D: Decider>(
+    shared: &Shared<D>,
+    failures: &[Failure<'_>],
+    lettered: &mut Lettered,
+) -> Result<(), BatchError> {
+    let place = |record: &Record| (record.partition, record.offset);
+    let missing: Vec<Letter<'_>> = failures
+        .iter()
+        .filter(|failure| !lettered.contains(&place(failure.record)))
+        .map(|failure| Letter {
+            record: failure.record,
+            code: failure.code,
+            reason: &failure.reason,
+        })
+        .collect();
+    shared.dead_letters.publish(&missing).await?;
+    lettered.extend(missing.iter().map(|letter| place(letter.record)));
+    Ok(())
 }
 
 fn order_ids(kinds: &[Kind], partitions: i32) -> BTreeMap<OrderId, PartitionId> {
@@ -146,6 +201,7 @@ fn changes<'a>(
                 heading,
                 record: &batch.records[step.index],
                 home_partition: *orders.get(&heading.order_id)?,
+                redriven: step.redriven,
             })
         })
         .collect()
@@ -181,15 +237,28 @@ async fn decide<D: Decider>(
     Ok(decisions)
 }
 
-/// Outcomes to store, by order. Dead letters are acknowledged here, before the commit: afterwards
-/// the record would already count as done.
-async fn settle<D: Decider>(
+/// A record whose decision failed, or that cannot be read.
+pub(super) struct Failure<'a> {
+    pub(super) record: &'a Record,
+    pub(super) code: &'static str,
+    pub(super) reason: String,
+}
+
+/// What the decisions come to.
+#[derive(Default)]
+struct Settled<'a> {
+    /// Events to append, as they are stored, by order.
+    outcomes: BTreeMap<OrderId, String>,
+    failures: Vec<Failure<'a>>,
+}
+
+fn settle<'a, D: Decider>(
     shared: &Shared<D>,
-    changes: &[Change<'_>],
+    changes: &[Change<'a>],
     decisions: Vec<Decision>,
     rows: &mut BTreeMap<OrderId, OrderRow>,
-) -> Result<BTreeMap<OrderId, String>, BatchError> {
-    let mut outcomes = BTreeMap::new();
+) -> Result<Settled<'a>, BatchError> {
+    let mut settled = Settled::default();
     for (change, decision) in changes.iter().zip(decisions) {
         let Some(row) = rows.get_mut(&change.order_id()) else {
             continue;
@@ -197,32 +266,44 @@ async fn settle<D: Decider>(
         let failure = match decision {
             Decision::Done => None,
             Decision::Failed { code, reason } => Some((code, reason)),
-            Decision::Append(event) => match seal(
-                &shared.encoder,
-                &event,
-                OrderState::from(Some(change.status)),
-                shared.partitions(),
-                change.record.header(header::TRACEPARENT),
-            ) {
+            Decision::Append(event) => match sealed(shared, change, &event) {
                 Ok(outcome) => {
                     row.outcome_rank = outcome.status.rank();
                     let text = serde_json::to_string(&outcome.encoded)
                         .map_err(|error| BatchError::Bug(error.to_string()))?;
-                    outcomes.insert(change.order_id(), text);
+                    settled.outcomes.insert(change.order_id(), text);
                     None
                 }
                 Err(error) => Some(("unsealed_outcome", error.to_string())),
             },
         };
-        row.failed = failure.is_some();
+        // A later decision does not make up for a failed one; only its redrive does.
+        row.failed = failure.is_some() || (row.failed && !change.redriven);
         if let Some((code, reason)) = failure {
-            shared
-                .dead_letters
-                .publish(change.record, code, &reason)
-                .await?;
+            settled.failures.push(Failure {
+                record: change.record,
+                code,
+                reason,
+            });
         }
     }
-    Ok(outcomes)
+    Ok(settled)
+}
+
+fn sealed<D: Decider>(
+    shared: &Shared<D>,
+    change: &Change<'_>,
+    event: &OrderEvent,
+) -> Result<Outcome, SealError> {
+    let state = OrderState::from(Some(change.status));
+    let traceparent = change.record.header(header::TRACEPARENT);
+    seal(
+        &shared.encoder,
+        event,
+        state,
+        shared.partitions(),
+        traceparent,
+    )
 }
 
 /// New outcomes and those of repeated causes; what the fold is already past needs no publishing.
@@ -276,7 +357,8 @@ pub(super) async fn republish<D: Decider>(
     shared: &Shared<D>,
     orders: &[OrderId],
 ) -> Result<(), BatchError> {
-    let events = shared.store.outcomes(&shared.database, orders).await?;
+    let stored = shared.store.outcomes(&shared.database, orders);
+    let events = within(TRANSACTION_LIMIT, stored).await?;
     let mut deliveries = Vec::with_capacity(events.len());
     for event in &events {
         let record = NewRecord::event(&shared.topic, event);

@@ -20,6 +20,9 @@ pub struct Change<'a> {
     pub record: &'a Record,
     /// Partition that holds the order's life.
     pub home_partition: i32,
+    /// The decision about this record had failed and is made again: `status` is what the order is
+    /// now, `heading.status` what the record once brought.
+    pub redriven: bool,
 }
 
 impl Change<'_> {

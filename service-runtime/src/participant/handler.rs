@@ -3,21 +3,30 @@
 use std::sync::Arc;
 
 use super::Shared;
-use super::batch::{Batch, BatchError, Mode, process};
+use super::batch::{
+    Batch, BatchError, Failure, Lettered, Mode, TRANSACTION_LIMIT, dead_letter, process,
+};
 use super::decider::Decider;
 use super::plan::{Kind, kind_of};
+use crate::database::within;
 use crate::kafka::{Assigned, BatchHandler, Interruption, Record, Start};
 
 /// Attempts at once for deadlocks and the like, before the loop backs off.
 const AGAIN_LIMIT: u32 = 5;
 
+/// Decisions that have to work for one defect to be forgiven. Records that need no decision, such
+/// as those that were given up before, prove nothing.
+const FORGIVING: usize = 50;
+
 /// The handler of one participant.
 pub(super) struct Handler<D> {
     shared: Arc<Shared<D>>,
-    /// Defects in a row; a success resets it.
+    /// Decisions given up, less one for each [`FORGIVING`] decisions that worked.
     defects: u32,
-    /// Bad records up to this place of the held batch are dead-lettered already.
-    lettered: Vec<(i32, i64)>,
+    /// Decisions that worked since the last one that was forgiven.
+    worked: usize,
+    /// Of the held batch.
+    lettered: Lettered,
 }
 
 impl<D: Decider> Handler<D> {
@@ -25,7 +34,8 @@ impl<D: Decider> Handler<D> {
         Self {
             shared,
             defects: 0,
-            lettered: Vec::new(),
+            worked: 0,
+            lettered: Lettered::new(),
         }
     }
 
@@ -35,20 +45,29 @@ impl<D: Decider> Handler<D> {
         records: &[Record],
         kinds: &[Kind],
     ) -> Result<(), Interruption> {
-        for (record, kind) in records.iter().zip(kinds) {
-            let place = (record.partition, record.offset);
-            if let Kind::Bad { code, reason } = kind
-                && !self.lettered.contains(&place)
-            {
-                self.shared
-                    .dead_letters
-                    .publish(record, code, reason)
-                    .await
-                    .map_err(BatchError::from)?;
-                self.lettered.push(place);
-            }
-        }
+        let bad: Vec<Failure<'_>> = records
+            .iter()
+            .zip(kinds)
+            .filter_map(|(record, kind)| match kind {
+                Kind::Bad { code, reason } => Some(Failure {
+                    record,
+                    code,
+                    reason: reason.clone(),
+                }),
+                _ => None,
+            })
+            .collect();
+        dead_letter(&self.shared, &bad, &mut self.lettered).await?;
         Ok(())
+    }
+
+    /// Counts what speaks for a service that works.
+    fn forgive(&mut self, decided: usize) {
+        self.worked += decided;
+        while self.worked >= FORGIVING {
+            self.worked -= FORGIVING;
+            self.defects = self.defects.saturating_sub(1);
+        }
     }
 
     /// Bisects on a defect: the good records all get their effect, in order, and the one that
@@ -57,7 +76,7 @@ impl<D: Decider> Handler<D> {
         let mut work = vec![batch];
         while let Some(batch) = work.pop() {
             match self.process_again(&batch, &Mode::Decide).await {
-                Ok(()) => self.defects = 0,
+                Ok(decided) => self.forgive(decided),
                 Err(BatchError::Bug(reason)) if batch.records.len() > 1 => {
                     tracing::debug!(reason, records = batch.records.len(), "Bisecting a batch.");
                     let middle = batch.records.len() / 2;
@@ -84,7 +103,7 @@ impl<D: Decider> Handler<D> {
         let limit = self.shared.settings.max_defects;
         if self.defects >= limit {
             return Err(Interruption::Unavailable(format!(
-                "stopped dead-lettering after {limit} defects in a row, last: {reason}"
+                "stopped dead-lettering after {limit} defects, last: {reason}"
             )));
         }
         tracing::error!(
@@ -95,7 +114,7 @@ impl<D: Decider> Handler<D> {
             "A decision failed for good."
         );
         match self.process_again(batch, &Mode::FoldOnly(reason)).await {
-            Ok(()) => {
+            Ok(_) => {
                 self.defects += 1;
                 Ok(())
             }
@@ -103,9 +122,9 @@ impl<D: Decider> Handler<D> {
         }
     }
 
-    async fn process_again(&self, batch: &Batch<'_>, mode: &Mode) -> Result<(), BatchError> {
+    async fn process_again(&mut self, batch: &Batch<'_>, mode: &Mode) -> Result<usize, BatchError> {
         for attempt in 1..=AGAIN_LIMIT {
-            match process(&self.shared, batch, mode).await {
+            match process(&self.shared, batch, mode, &mut self.lettered).await {
                 Err(BatchError::Again(reason)) => {
                     tracing::debug!(attempt, reason, "Transaction to be repeated.");
                     tokio::time::sleep(self.shared.settings.again.wait(attempt)).await;
@@ -121,10 +140,15 @@ impl<D: Decider> Handler<D> {
 
 impl<D: Decider> BatchHandler for Handler<D> {
     async fn check(&mut self, assigned: &Assigned) -> Result<Start, Interruption> {
-        let known = self
-            .shared
-            .store
-            .position(&self.shared.database, assigned.partition)
+        let (partition, partitions) = (assigned.partition, self.shared.partitions());
+        if partition >= partitions {
+            return Err(Interruption::Stop(format!(
+                "the topic has a partition {partition}, but this log began with {partitions} partitions; \
+                 more partitions need a new topic"
+            )));
+        }
+        let position = self.shared.store.position(&self.shared.database, partition);
+        let known = within(TRANSACTION_LIMIT, position)
             .await
             .map_err(|error| Interruption::Unavailable(format!("database: {error}")))?;
         start_of(assigned, known, self.shared.settings.allow_truncated_log)
@@ -162,17 +186,11 @@ fn start_of(assigned: &Assigned, known: i64, allow_truncated: bool) -> Result<St
              another cluster or a wiped volume; restore the log or start with an empty database"
         ));
     }
-    let from = committed.map_or(begin, |committed| committed.min(known));
+    let from = committed.map_or(known, |committed| committed.min(known));
     if from < begin && !allow_truncated {
         return Err(format!(
             "partition {partition} begins at offset {begin}, but records from {from} on were not read yet: \
              orders would be missing; set ALLOW_TRUNCATED_LOG=true to go on without them"
-        ));
-    }
-    if known == 0 && committed.is_none() && begin > 0 && !allow_truncated {
-        return Err(format!(
-            "partition {partition} begins at offset {begin}: a new group would miss the orders before it; \
-             set ALLOW_TRUNCATED_LOG=true to go on without them"
         ));
     }
     Ok(match committed {
@@ -233,6 +251,15 @@ mod tests {
         let restored = assigned(Some(10), 5, 20);
         assert!(start_of(&restored, 3, false).is_err());
         assert_eq!(start_of(&restored, 3, true), Ok(Start::At(5)));
+    }
+
+    #[test]
+    fn lost_group_offsets_refuse_when_unread_records_are_gone() {
+        assert!(start_of(&assigned(None, 5, 20), 3, false).is_err());
+        assert_eq!(
+            start_of(&assigned(None, 5, 20), 7, false),
+            Ok(Start::Committed)
+        );
     }
 
     #[test]

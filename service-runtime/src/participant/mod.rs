@@ -45,8 +45,8 @@ use store::{LogIdentity, Store};
 /// Bound of one question to the broker.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A loop that did not turn for so long will not turn again: longer than the database's statement
-/// timeout and every question to the broker together.
+/// A loop that did not turn for so long will not turn again: longer than a transaction with its
+/// repeats, its publishing and every question to the broker together.
 const WEDGED_AFTER: Duration = Duration::from_secs(180);
 
 /// What one participant is made of.
@@ -178,10 +178,24 @@ impl<D: Decider> Participant<D> {
             self.loop_health,
             self.shared.progress.clone(),
         )?;
-        let sweep = tokio::spawn(sweep::run(Arc::clone(&self.shared), shutdown.clone()));
-        let result = consumer.run(&shutdown).await;
-        sweep.abort();
-        result
+        let mut sweep = tokio::spawn(sweep::run(Arc::clone(&self.shared), shutdown.clone()));
+        let consumer = consumer.run(&shutdown);
+        tokio::pin!(consumer);
+        tokio::select! {
+            result = &mut consumer => {
+                sweep.abort();
+                result
+            }
+            _ = &mut sweep => {
+                let ended_early = !shutdown.is_cancelled();
+                shutdown.trigger();
+                consumer.await?;
+                if ended_early {
+                    return Err(LoopError::Stopped("the sweep ended by itself".to_owned()));
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Creates the topics and identifies the log, waiting for broker and database as long as it
@@ -213,16 +227,24 @@ impl<D: Decider> Participant<D> {
     }
 
     async fn prepare_log(&self) -> Result<(), Interruption> {
+        let unavailable =
+            |error: crate::kafka::TopicError| Interruption::Unavailable(error.to_string());
         if self.kafka.create_topics {
-            let topics = [
-                TopicSpec::log(&self.kafka),
-                TopicSpec::dead_letters(&self.kafka, &self.shared.group),
-            ];
-            ensure_topics(&self.kafka, &topics, BROKER_TIMEOUT)
+            let log = [TopicSpec::log(&self.kafka)];
+            ensure_topics(&self.kafka, &log, BROKER_TIMEOUT)
                 .await
-                .map_err(|error| Interruption::Unavailable(error.to_string()))?;
+                .map_err(unavailable)?;
         }
-        self.identify_log().await
+        self.identify_log().await?;
+        if self.kafka.create_topics {
+            // As many partitions as the log really has.
+            let (group, partitions) = (&self.shared.group, self.shared.partitions());
+            let letters = [TopicSpec::dead_letters(&self.kafka, group, partitions)];
+            ensure_topics(&self.kafka, &letters, BROKER_TIMEOUT)
+                .await
+                .map_err(unavailable)?;
+        }
+        Ok(())
     }
 
     async fn identify_log(&self) -> Result<(), Interruption> {

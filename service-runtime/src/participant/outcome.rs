@@ -5,6 +5,9 @@ use base_domains::{
     Reading,
 };
 
+/// Largest outcome: what brokers accept by default (1 MiB), less room for the record's frame.
+const MAX_BYTES: usize = 1_000_000;
+
 /// An outcome that every reader of the log is known to understand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -24,6 +27,9 @@ pub(super) enum SealError {
     /// What was written reads as something else.
     #[error("the encoded outcome reads as another event")]
     OtherEvent,
+    /// The log would not take it, and after the commit nobody could take it back.
+    #[error("the encoded outcome has {0} bytes, more than {MAX_BYTES}")]
+    TooLarge(usize),
     /// It would have no effect on the order it is about.
     #[error("an outcome {outcome} has no effect on an order in state {state}")]
     NoEffect {
@@ -51,6 +57,15 @@ pub(super) fn seal(
         || heading.decode(Some(encoded.value.as_bytes()))? != *event
     {
         return Err(SealError::OtherEvent);
+    }
+    let headers: usize = encoded
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    let bytes = encoded.key.len() + headers + encoded.value.len();
+    if bytes > MAX_BYTES {
+        return Err(SealError::TooLarge(bytes));
     }
     let mut folded = state;
     if folded.apply(heading.status) == Effect::NoEffect {
@@ -107,6 +122,21 @@ mod tests {
                 outcome: "RESERVED",
                 state: "CANCELLED"
             })
+        );
+    }
+
+    #[test]
+    fn an_outcome_that_the_log_would_not_take_is_refused() {
+        let huge = WireOrder {
+            name: "x".repeat(MAX_BYTES),
+            ..order()
+        };
+        let event = OrderEvent::new(OrderStatus::Reserved, huge);
+        let state = OrderState::from(Some(OrderStatus::Pending));
+        let refused = seal(&encoder(), &event, state, 3, None);
+        assert!(
+            matches!(refused, Err(SealError::TooLarge(_))),
+            "{refused:?}"
         );
     }
 

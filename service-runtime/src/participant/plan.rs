@@ -69,6 +69,8 @@ pub(super) struct Step {
     pub(super) index: usize,
     pub(super) status: OrderStatus,
     pub(super) before: Option<OrderStatus>,
+    /// Its decision had failed and is made again.
+    pub(super) redriven: bool,
 }
 
 /// What a batch means, given the locked rows.
@@ -93,15 +95,21 @@ pub(super) fn fold(kinds: &[Kind], rows: &mut BTreeMap<OrderId, OrderRow>) -> Pl
             continue;
         };
         let before = row.state.status();
-        let effective = row.state.apply(heading.status) == Effect::Effective;
-        let redecide = matches!(kind, Kind::Redriven(_)) && row.failed;
+        let redriven = matches!(kind, Kind::Redriven(_));
+        // A redrive only reaches one group: if it folded, that group would see another winner.
+        let to_decide = if redriven {
+            row.failed
+        } else {
+            row.state.apply(heading.status) == Effect::Effective
+        };
         if let Some(status) = row.state.status()
-            && (effective || redecide)
+            && to_decide
         {
             plan.steps.push(Step {
                 index,
                 status,
                 before,
+                redriven,
             });
             continue;
         }
@@ -250,6 +258,19 @@ mod tests {
         assert_eq!(plan.steps.len(), 1);
         assert_eq!(plan.steps[0].status, Rejected);
         assert_eq!(row.state.status(), Some(Rejected));
+    }
+
+    #[test]
+    fn a_redrive_never_moves_an_order_on() {
+        use OrderStatus::{Cancelled, Pending};
+        for failed in [false, true] {
+            let (plan, row) = planned(
+                &[redriven(order("a"), Cancelled, "stock")],
+                row(Some(Pending), None, failed),
+            );
+            assert_eq!(row.state.status(), Some(Pending));
+            assert_eq!(plan.steps.len(), usize::from(failed));
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use base_domains::OrderId;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::batch::{BatchError, republish};
+use super::batch::{BatchError, TRANSACTION_LIMIT, republish};
 use super::decider::Decider;
+use crate::database::within;
 use crate::kafka::PartitionId;
 use crate::lifecycle::Shutdown;
 
@@ -63,26 +64,38 @@ pub(super) async fn run<D: Decider>(shared: Arc<Shared<D>>, shutdown: Shutdown) 
             () = shutdown.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let owned = shared.progress.positions();
-        sweeps.retain(|partition, _| owned.contains_key(partition));
-        if owned.is_empty() {
-            // More instances than partitions: nothing to sweep, but the log has to be there.
-            report(&shared, shared.log_ends.end(0).await.map(|_| ()));
-        }
-        for (partition, position) in owned {
-            let sweep = sweeps
-                .entry(partition)
-                .or_insert_with(|| PartitionSweep::new(&shared.settings.sweep, Instant::now()));
-            report(&shared, turn(&shared, partition, position, sweep).await);
+        let result = tick(&shared, &mut sweeps).await;
+        match result {
+            Ok(()) => shared.log_health.set_ready(),
+            Err(error) => shared.log_health.set_not_ready(error.to_string()),
         }
     }
 }
 
-fn report<D, E: std::fmt::Display>(shared: &Shared<D>, result: Result<(), E>) {
-    match result {
-        Ok(()) => shared.log_health.set_ready(),
-        Err(error) => shared.log_health.set_not_ready(error.to_string()),
+/// Looks at every owned partition; the first failure is what is reported.
+async fn tick<D: Decider>(
+    shared: &Shared<D>,
+    sweeps: &mut BTreeMap<PartitionId, PartitionSweep>,
+) -> Result<(), BatchError> {
+    let owned = shared.progress.positions();
+    sweeps.retain(|partition, _| owned.contains_key(partition));
+    if owned.is_empty() {
+        // More instances than partitions: nothing to sweep, but the log has to be there.
+        end_of(shared, 0).await?;
     }
+    let mut result = Ok(());
+    for (partition, position) in owned {
+        let sweep = sweeps
+            .entry(partition)
+            .or_insert_with(|| PartitionSweep::new(&shared.settings.sweep, Instant::now()));
+        result = result.and(turn(shared, partition, position, sweep).await);
+    }
+    result
+}
+
+async fn end_of<D: Decider>(shared: &Shared<D>, partition: PartitionId) -> Result<i64, BatchError> {
+    let end = shared.log_ends.end(partition).await;
+    end.map_err(|error| BatchError::Unavailable(format!("the broker does not answer: {error}")))
 }
 
 async fn turn<D: Decider>(
@@ -91,17 +104,16 @@ async fn turn<D: Decider>(
     position: i64,
     sweep: &mut PartitionSweep,
 ) -> Result<(), BatchError> {
-    let unconfirmed: BTreeSet<OrderId> = shared
+    let candidates = shared
         .store
-        .unconfirmed(&shared.database, partition, ROUND_LIMIT)
+        .unconfirmed(&shared.database, partition, ROUND_LIMIT);
+    let unconfirmed: BTreeSet<OrderId> = within(TRANSACTION_LIMIT, candidates)
         .await?
         .into_iter()
         .collect();
-    // Asked after the candidates are known: what they had published lies before this end.
-    let end = match shared.log_ends.end(partition).await {
-        Ok(end) => end,
-        Err(error) => return Err(BatchError::Unavailable(error.to_string())),
-    };
+    // Asked after the candidates are known: what was acknowledged of them lies before this end. One
+    // whose first publish is still under way may be published twice, which the fold ignores.
+    let end = end_of(shared, partition).await?;
     shared.gauge(partition, end.saturating_sub(position), unconfirmed.len());
     let lost = sweep.judge(
         &shared.settings.sweep,
@@ -167,7 +179,9 @@ impl PartitionSweep {
                     .intersection(&unconfirmed)
                     .copied()
                     .collect();
-                if !lost.is_empty() {
+                if lost.is_empty() {
+                    self.backoff = settings.interval;
+                } else {
                     self.next = now + self.backoff;
                     self.backoff = (self.backoff * 2).min(settings.max_backoff);
                 }

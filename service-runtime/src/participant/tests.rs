@@ -406,8 +406,14 @@ async fn defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended() {
         .collect();
     let mut handler = world.handler();
     let error = handler.handle(&records).await.unwrap_err();
-    assert!(error.to_string().contains("3 defects in a row"), "{error}");
+    assert!(error.to_string().contains("after 3 defects"), "{error}");
     assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 3);
+    handler.handle(&records).await.unwrap_err();
+    assert_eq!(
+        world.log.sent_to("orders.stock.dlt").len(),
+        3,
+        "records that were given up before are no sign of health"
+    );
     world.decider.fixed.store(true, Ordering::SeqCst);
     handler.handle(&records).await.unwrap();
     assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 3);
@@ -454,4 +460,71 @@ async fn a_producer_that_failed_for_good_stops_the_participant() {
     shared.producer = Arc::new(Dead);
     let error = world.handle(&[pending("a", 7)]).await.unwrap_err();
     assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn defects_between_good_records_stop_dead_lettering_too() {
+    let world = world().await;
+    let records: Vec<Record> = (0..40)
+        .map(|n| match n % 2 {
+            0 => named(order(&format!("{n}")), "bug", OrderStatus::Pending, n),
+            _ => pending(&format!("{n}"), n),
+        })
+        .collect();
+    let error = world.handle(&records).await.unwrap_err();
+    assert!(error.to_string().contains("after 3 defects"), "{error}");
+    assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 3);
+}
+
+/// Rule R2: what comes later does not make up for a decision that failed.
+#[tokio::test]
+async fn a_failed_decision_can_be_redriven_after_the_order_has_moved_on() {
+    let world = world().await;
+    let mut unreadable = pending("a", 1);
+    unreadable.value = Some(b"{garbage".to_vec());
+    let cancelled = named(order("a"), "book order", OrderStatus::Cancelled, 2);
+    world.handle(&[unreadable, cancelled]).await.unwrap();
+    assert!(world.row(order("a")).await.failed);
+    let mut redrive = pending("a", 3);
+    redrive
+        .headers
+        .push((header::REDRIVE_GROUP.to_owned(), b"stock".to_vec()));
+    world.handle(&[redrive]).await.unwrap();
+    let row = world.row(order("a")).await;
+    assert!(!row.failed);
+    assert_eq!(row.state.status(), Some(OrderStatus::Cancelled));
+}
+
+#[tokio::test]
+async fn a_repeated_transaction_does_not_repeat_its_dead_letters() {
+    let world = world().await;
+    let record = pending("a", 1);
+    let failure = batch::Failure {
+        record: &record,
+        code: "test",
+        reason: "a reason".to_owned(),
+    };
+    let mut lettered = batch::Lettered::new();
+    for _ in 0..3 {
+        let failures = std::slice::from_ref(&failure);
+        batch::dead_letter(&world.shared, failures, &mut lettered)
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 1);
+}
+
+/// Rule R4: orders of a partition that was added have another home than their readers compute.
+#[tokio::test]
+async fn a_partition_that_was_added_stops_the_participant() {
+    let world = world().await;
+    let added = crate::kafka::Assigned {
+        partition: PARTITIONS,
+        committed: None,
+        begin: 0,
+        end: 0,
+    };
+    let error = world.handler().check(&added).await.unwrap_err();
+    assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
+    assert!(error.to_string().contains("new topic"), "{error}");
 }
