@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,14 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// Between two looks at a service that is not ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// What the environment may change.
+const DEFAULTS: [(&str, &str); 3] = [
+    // The embedded broker does not wake a waiting fetch: ask often.
+    ("KAFKA_FETCH_WAIT_MAX", "10ms"),
+    ("KAFKA_SESSION_TIMEOUT", "6s"),
+    // Open connections must not hold Ctrl-C back.
+    ("HTTP_DRAIN_TIMEOUT", "2s"),
+];
 
 /// Why the system did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +38,13 @@ pub enum SystemError {
     #[error(transparent)]
     Port(#[from] PortError),
     /// The broker did not start.
-    #[error(
-        "the embedded broker did not start: {0}; another port can be chosen with --kafka-port PORT"
-    )]
+    #[error("the embedded broker did not start (--kafka-port PORT chooses another port)")]
     Broker(#[from] EmbeddedBrokerError),
     /// No temporary folder.
-    #[error("the temporary folder cannot be made: {0}")]
+    #[error("the temporary folder cannot be made")]
     Folder(#[source] std::io::Error),
     /// A listener does not know its address.
-    #[error("a listener has no address: {0}")]
+    #[error("a listener has no address")]
     Address(#[source] std::io::Error),
     /// A setting from the environment cannot be used.
     #[error(transparent)]
@@ -73,6 +80,7 @@ pub struct Urls {
 #[derive(Debug)]
 pub struct System {
     urls: Urls,
+    smtp: bool,
     shutdown: Shutdown,
     services: JoinSet<(&'static str, anyhow::Result<()>)>,
     // Dropped in this order: the services stop before the broker, the folder goes last.
@@ -100,6 +108,9 @@ impl System {
         };
         let mut system = Self {
             urls,
+            smtp: environment
+                .get("SMTP_URL")
+                .is_some_and(|url| !url.is_empty()),
             shutdown: Shutdown::new(),
             services: JoinSet::new(),
             broker: EmbeddedBroker::start(ports.kafka.number)?,
@@ -122,33 +133,42 @@ impl System {
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let mut settings = environment.clone();
-        settings.extend(self.settings(name));
-        let (config, _) = C::load(None, settings)?;
+        let (config, _) = C::load(None, self.settings(name, environment))?;
         let running = run(listener, config, self.shutdown.clone());
         self.services.spawn(async move { (name, running.await) });
         Ok(())
     }
 
     /// What one process on one machine asks for; the rest is as everywhere else.
-    fn settings(&self, name: &str) -> BTreeMap<String, String> {
+    fn settings(
+        &self,
+        name: &str,
+        environment: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        let mut settings: BTreeMap<_, _> = DEFAULTS
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        settings.extend(environment.clone());
+        settings.extend(self.wiring(name));
+        settings
+    }
+
+    /// What holds the parts together: nothing changes it.
+    fn wiring(&self, name: &str) -> BTreeMap<String, String> {
+        let kafka = self.kafka();
         let database = self
             .folder
             .path()
             .join(format!("{}.db", name.replace(' ', "-")));
         [
-            (
-                "KAFKA_BOOTSTRAP_SERVERS",
-                self.broker.bootstrap_servers().to_owned(),
-            ),
-            // The embedded broker does not wake a waiting fetch: ask often.
-            ("KAFKA_FETCH_WAIT_MAX", "10ms".to_owned()),
-            ("KAFKA_SESSION_TIMEOUT", "6s".to_owned()),
+            ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers),
+            // The embedded broker offers nothing else.
+            ("KAFKA_SECURITY_PROTOCOL", kafka.security_protocol),
+            ("KAFKA_TOPIC", kafka.topic),
+            ("KAFKA_TOPIC_PARTITIONS", kafka.partitions.to_string()),
             ("DATABASE_URL", format!("sqlite://{}", database.display())),
-            ("EMAIL_FOLDER", self.mail_folder().display().to_string()),
-            ("HTTP_ADDRESS", "127.0.0.1".to_owned()),
-            // Open connections must not hold Ctrl-C back.
-            ("HTTP_DRAIN_TIMEOUT", "2s".to_owned()),
+            ("EMAIL_FOLDER", self.mails().display().to_string()),
+            ("HTTP_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -196,9 +216,13 @@ impl System {
         config
     }
 
-    /// Where mail is written, unless `SMTP_URL` is set.
+    /// Where mail is written; `None` if it is sent by SMTP.
     #[must_use]
-    pub fn mail_folder(&self) -> PathBuf {
+    pub fn mail_folder(&self) -> Option<PathBuf> {
+        (!self.smtp).then(|| self.mails())
+    }
+
+    fn mails(&self) -> PathBuf {
         self.folder.path().join("mail")
     }
 
