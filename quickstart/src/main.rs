@@ -40,15 +40,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     reader.finish()?;
     telemetry::init(&log);
     // From here on a signal ends the run in an orderly way, so that no folder is left behind.
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let stop = stop_signal()?;
     let ports = Ports::from_arguments(arguments);
-    let mut system = tokio::select! {
-        system = System::start(&ports, &environment) => system?,
-        () = &mut stop => return interrupted(arguments),
-    };
+    let mut system = System::launch(&ports, &environment).await?;
     let result = tokio::select! {
         result = serve(&mut system, arguments) => result,
-        () = &mut stop => interrupted(arguments),
+        () = stop => interrupted(arguments),
     };
     let stopped = system.stop().await.map_err(anyhow::Error::from);
     result.and(stopped)
@@ -56,6 +53,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Ends when there is nothing left to do, or when the system fails.
 async fn serve(system: &mut System, arguments: &Arguments) -> anyhow::Result<()> {
+    system.until_ready().await?;
     if arguments.once {
         return Ok(once::run(system).await?);
     }

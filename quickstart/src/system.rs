@@ -89,12 +89,32 @@ pub struct System {
 }
 
 impl System {
-    /// Starts everything and waits until all services are ready. `environment` is what a service
-    /// would find in its own, for instance `LOG_LEVEL` or `SMTP_URL`.
+    /// [`launch`](Self::launch) and [`until_ready`](Self::until_ready) in one.
     ///
     /// # Errors
-    /// A port is taken, a setting cannot be used, or a service does not get ready.
+    /// Theirs.
     pub async fn start(
+        ports: &Ports,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, SystemError> {
+        let mut system = Self::launch(ports, environment).await?;
+        match system.until_ready().await {
+            Ok(()) => Ok(system),
+            Err(error) => {
+                if let Err(error) = system.stop().await {
+                    tracing::debug!(%error, "What did not get ready did not end well either.");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts everything. `environment` is what a service would find in its own, for instance
+    /// `LOG_LEVEL` or `SMTP_URL`.
+    ///
+    /// # Errors
+    /// A port is taken, or a setting cannot be used.
+    pub async fn launch(
         ports: &Ports,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SystemError> {
@@ -119,7 +139,6 @@ impl System {
         system.spawn("order service", order, environment, order_service::run_on)?;
         system.spawn("stock service", stock, environment, stock_service::run_on)?;
         system.spawn("email service", email, environment, email_service::run_on)?;
-        system.until_ready().await?;
         Ok(system)
     }
 
@@ -174,7 +193,11 @@ impl System {
         .into()
     }
 
-    async fn until_ready(&mut self) -> Result<(), SystemError> {
+    /// Waits until all services are ready.
+    ///
+    /// # Errors
+    /// One ended, or they are not ready in time.
+    pub async fn until_ready(&mut self) -> Result<(), SystemError> {
         let client = reqwest::Client::new();
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         for url in [&self.urls.order, &self.urls.stock, &self.urls.email] {
