@@ -39,6 +39,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     reader.finish()?;
     telemetry::init(&log);
+    telemetry::log_panics();
+    telemetry::install_metrics();
     // From here on a signal ends the run in an orderly way, so that no folder is left behind.
     let stop = stop_signal()?;
     let ports = Ports::from_arguments(arguments);
