@@ -87,8 +87,8 @@ impl ServiceConfig for Config {
     fn read(reader: &mut Reader) -> Self {
         Self {
             kafka: KafkaConfig::read(reader, crate::NAME),
-            participant: ParticipantSettings::read(reader, "email"),
-            database: database(reader),
+            participant: ParticipantSettings::read(reader, "KAFKA_GROUP", "email"),
+            database: DatabaseConfig::read(reader, DATABASE_URL),
             http: HttpConfig::read(reader, PORT),
             log: LogConfig::read(reader),
             lifecycle: LifecycleConfig::read(reader),
@@ -171,23 +171,6 @@ impl Transport {
             }
             Self::Folder(_) => FILE_LEASE,
         }
-    }
-}
-
-fn database(reader: &mut Reader) -> DatabaseConfig {
-    let url = reader.url(
-        "DATABASE_URL",
-        DATABASE_URL,
-        "sqlite://folder/file.db or postgres://user:password@host/database",
-    );
-    DatabaseConfig {
-        max_connections: reader.get_in(
-            "DATABASE_MAX_CONNECTIONS",
-            DatabaseConfig::MAX_CONNECTIONS,
-            1..=1000,
-            "most connections to the database",
-        ),
-        ..DatabaseConfig::new(url)
     }
 }
 

@@ -1,1 +1,20 @@
-//! integration-tests
+//! The harness of the black-box tests: real processes, HTTP and Kafka, nothing of their inside.
+//!
+//! `TEST_KAFKA` chooses the broker: `embedded` (the default) or `HOST:PORT`. Tests share it, but
+//! never a topic or a group: each [`System`] has names of its own.
+
+// A test fails by panicking, in its harness too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod broker;
+pub mod client;
+pub mod database;
+pub mod log;
+pub mod process;
+pub mod system;
+pub mod wait;
+
+pub use client::{Answer, Client};
+pub use process::{Process, Signal};
+pub use system::{System, SystemBuilder};
+pub use wait::{DEADLINE, eventually};

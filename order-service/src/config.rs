@@ -67,9 +67,9 @@ impl ServiceConfig for Config {
             log: LogConfig::read(reader),
             lifecycle: LifecycleConfig::read(reader),
             http: HttpConfig::read(reader, Self::PORT),
-            database: database(reader),
+            database: DatabaseConfig::read(reader, DATABASE_URL),
             kafka: KafkaConfig::read(reader, crate::NAME),
-            view: view(reader),
+            view: ParticipantSettings::read(reader, "KAFKA_VIEW_GROUP", VIEW_GROUP),
         };
         check_timeouts(reader, &config);
         config
@@ -103,55 +103,6 @@ fn check_timeouts(reader: &mut Reader, config: &Config) {
                 format_duration(answer),
             ),
         );
-    }
-}
-
-fn database(reader: &mut Reader) -> DatabaseConfig {
-    let url = reader.url(
-        "DATABASE_URL",
-        DATABASE_URL,
-        "sqlite://folder/file.db, or postgres://user:password@host/database",
-    );
-    DatabaseConfig {
-        max_connections: reader.get_in(
-            "DATABASE_MAX_CONNECTIONS",
-            DatabaseConfig::MAX_CONNECTIONS,
-            1..=1000,
-            "most connections this process opens",
-        ),
-        acquire_timeout: reader.duration(
-            "DATABASE_ACQUIRE_TIMEOUT",
-            DatabaseConfig::ACQUIRE_TIMEOUT,
-            "how long to wait for a connection, or for the write lock of SQLite",
-        ),
-        ..DatabaseConfig::new(url)
-    }
-}
-
-fn view(reader: &mut Reader) -> ParticipantSettings {
-    let default = ParticipantSettings::for_group(VIEW_GROUP);
-    ParticipantSettings {
-        group: reader.get(
-            "KAFKA_VIEW_GROUP",
-            default.group.clone(),
-            "consumer group of the read model",
-        ),
-        type_id: reader.optional(
-            "KAFKA_TYPE_ID",
-            "Java class to name in __TypeId__, for the tutorial's consumers",
-        ),
-        max_batch: reader.get_in(
-            "MAX_BATCH",
-            default.max_batch,
-            1..=100_000,
-            "most records in one transaction",
-        ),
-        allow_truncated_log: reader.get(
-            "ALLOW_TRUNCATED_LOG",
-            default.allow_truncated_log,
-            "go on although the log lost its beginning, without the orders in it",
-        ),
-        ..default
     }
 }
 

@@ -264,6 +264,10 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             match event {
                 RebalanceEvent::Assigned(partitions) => {
                     tracing::info!(group = self.group, ?partitions, "Partitions assigned.");
+                    if partitions.is_empty() && self.blocked.is_none() {
+                        // One instance more than there are partitions: it stands by.
+                        self.health.set_ready();
+                    }
                     for partition in partitions {
                         self.partitions.insert(partition, false);
                         self.read_again.remove(&partition);

@@ -94,7 +94,12 @@ pub trait EventProducer: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct KafkaProducer {
     inner: FutureProducer,
+    give_up_after: Duration,
 }
+
+/// librdkafka looks for records that are out of time once a second, and later than that while it
+/// waits for a broker that is frozen.
+const LATENESS: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for KafkaProducer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -109,7 +114,10 @@ impl KafkaProducer {
     /// A setting that librdkafka does not accept.
     pub fn new(config: &KafkaConfig) -> Result<Self, KafkaError> {
         let inner = client::producer(config).create()?;
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            give_up_after: config.delivery_timeout + LATENESS,
+        })
     }
 
     /// Waits until every queued record is acknowledged or given up, at most `timeout`.
@@ -153,7 +161,7 @@ impl EventProducer for KafkaProducer {
             outgoing = outgoing.partition(partition);
         }
         match self.inner.send_result(outgoing) {
-            Ok(delivery) => Ok(Box::pin(acknowledged(delivery))),
+            Ok(delivery) => Ok(Box::pin(acknowledged(delivery, self.give_up_after))),
             Err((error, _)) => Err(self.classify(&error)),
         }
     }
@@ -168,8 +176,14 @@ impl KafkaProducer {
     }
 }
 
-async fn acknowledged(delivery: DeliveryFuture) -> Result<Delivered, ProduceError> {
-    match delivery.await {
+async fn acknowledged(
+    delivery: DeliveryFuture,
+    give_up_after: Duration,
+) -> Result<Delivered, ProduceError> {
+    let Ok(delivery) = tokio::time::timeout(give_up_after, delivery).await else {
+        return Err(ProduceError::Unknown("it takes too long".to_owned()));
+    };
+    match delivery {
         Ok(Ok(delivered)) => Ok(Delivered {
             partition: delivered.partition,
             offset: delivered.offset,

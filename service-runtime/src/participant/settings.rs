@@ -6,6 +6,9 @@ use super::sweep::SweepSettings;
 use crate::config::Reader;
 use crate::jobs::Backoff;
 
+/// With six parameters an order, one statement stays below SQLite's 32 766 parameters.
+const MAX_BATCH: usize = 5_000;
+
 /// Bounds and names of one participant.
 #[derive(Debug, Clone)]
 pub struct ParticipantSettings {
@@ -43,22 +46,19 @@ impl ParticipantSettings {
         }
     }
 
-    /// Reads the settings; `group` is the default of `KAFKA_GROUP`.
-    pub fn read(reader: &mut Reader, group: &str) -> Self {
+    /// Reads the settings; the group's is called `name`, since a service may have several.
+    pub fn read(reader: &mut Reader, name: &str, group: &str) -> Self {
         let default = Self::for_group(group);
         Self {
-            group: reader.get(
-                "KAFKA_GROUP",
-                default.group,
-                "consumer group of this service",
-            ),
+            group: reader.get(name, default.group, "consumer group"),
             type_id: reader.optional(
                 "KAFKA_TYPE_ID",
                 "Java class to name in __TypeId__, for the tutorial's consumers",
             ),
-            max_batch: reader.get(
+            max_batch: reader.get_in(
                 "MAX_BATCH",
                 default.max_batch,
+                1..=MAX_BATCH,
                 "most records in one transaction",
             ),
             allow_truncated_log: reader.get(

@@ -65,15 +65,23 @@ pub(super) async fn run<D: Decider>(shared: Arc<Shared<D>>, shutdown: Shutdown) 
         }
         let owned = shared.progress.positions();
         sweeps.retain(|partition, _| owned.contains_key(partition));
+        if owned.is_empty() {
+            // More instances than partitions: nothing to sweep, but the log has to be there.
+            report(&shared, shared.log_ends.end(0).await.map(|_| ()));
+        }
         for (partition, position) in owned {
             let sweep = sweeps
                 .entry(partition)
                 .or_insert_with(|| PartitionSweep::new(&shared.settings.sweep, Instant::now()));
-            match turn(&shared, partition, position, sweep).await {
-                Ok(()) => shared.log_health.set_ready(),
-                Err(error) => shared.log_health.set_not_ready(error.to_string()),
-            }
+            report(&shared, turn(&shared, partition, position, sweep).await);
         }
+    }
+}
+
+fn report<D, E: std::fmt::Display>(shared: &Shared<D>, result: Result<(), E>) {
+    match result {
+        Ok(()) => shared.log_health.set_ready(),
+        Err(error) => shared.log_health.set_not_ready(error.to_string()),
     }
 }
 

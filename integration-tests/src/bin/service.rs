@@ -1,0 +1,57 @@
+//! The services and the embedded broker as child processes: `service order|stock|email|broker`.
+//!
+//! Each is exactly what its own binary runs; one file makes sure that it is built with the tests.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use quickstart::embedded::EmbeddedBroker;
+use service_runtime::config::Reader;
+use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig, Shutdown, main as run_service};
+use service_runtime::telemetry::LogConfig;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn main() -> ExitCode {
+    match std::env::var("SERVICE").as_deref() {
+        Ok("order") => run_service(order_service::NAME, VERSION, order_service::run),
+        Ok("stock") => run_service(stock_service::NAME, VERSION, stock_service::run),
+        Ok("email") => run_service(email_service::NAME, VERSION, email_service::run),
+        Ok("broker") => run_service("broker", VERSION, broker),
+        _ => {
+            eprintln!("SERVICE is none of order, stock, email, broker");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Settings of the broker process.
+struct BrokerConfig {
+    port: u16,
+    log: LogConfig,
+    lifecycle: LifecycleConfig,
+}
+
+impl ServiceConfig for BrokerConfig {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            port: reader.get("BROKER_PORT", 0, "where to listen"),
+            log: LogConfig::read(reader),
+            lifecycle: LifecycleConfig::read(reader),
+        }
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn lifecycle(&self) -> &LifecycleConfig {
+        &self.lifecycle
+    }
+}
+
+async fn broker(config: BrokerConfig, shutdown: Shutdown) -> anyhow::Result<()> {
+    let broker = EmbeddedBroker::start(config.port)?;
+    shutdown.cancelled().await;
+    broker.stop().context("the broker did not stop")
+}

@@ -1,0 +1,125 @@
+//! The services' HTTP interfaces as a user sees them.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What a request was answered with.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, empty when there is none.
+    pub content_type: String,
+    /// `Retry-After`, if there is one.
+    pub retry_after: Option<String>,
+    /// `Location`, if there is one.
+    pub location: Option<String>,
+    /// The body as text.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// It is not JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{error} in answer {}: {}", self.status, self.text))
+    }
+
+    /// A text member of the JSON body.
+    ///
+    /// # Panics
+    /// There is no such member.
+    #[must_use]
+    pub fn member(&self, name: &str) -> String {
+        let json = self.json();
+        let Some(text) = json[name].as_str() else {
+            panic!("no `{name}` in answer {}: {}", self.status, self.text)
+        };
+        text.to_owned()
+    }
+}
+
+/// An HTTP client of one base URL.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// A client of the service on `127.0.0.1:port`.
+    ///
+    /// # Panics
+    /// The client cannot be built.
+    #[must_use]
+    pub fn new(port: u16) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build();
+        Self {
+            http: http.unwrap(),
+            base: format!("http://127.0.0.1:{port}"),
+        }
+    }
+
+    /// `GET path`.
+    ///
+    /// # Panics
+    /// No answer.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.try_get(path).await.expect("an answer")
+    }
+
+    /// `GET path`, of a service that may be down.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// `POST path` with a JSON body and further headers.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, reqwest::Error> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        answer(request).await
+    }
+
+    /// `PUT path` with a JSON body.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        answer(self.http.put(format!("{}{path}", self.base)).json(body)).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let answer = request.send().await?;
+    let header = |name: &str| {
+        let value = answer.headers().get(name)?;
+        Some(value.to_str().ok()?.to_owned())
+    };
+    Ok(Answer {
+        status: answer.status().as_u16(),
+        content_type: header("content-type").unwrap_or_default(),
+        retry_after: header("retry-after"),
+        location: header("location"),
+        text: answer.text().await?,
+    })
+}

@@ -1,0 +1,102 @@
+//! The log as a Kafka client sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, read};
+use service_runtime::kafka::{
+    EventProducer, KafkaConfig, KafkaProducer, NewRecord, Record, read_all,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A topic to write to and to read as a whole.
+#[derive(Debug, Clone)]
+pub struct Log {
+    config: KafkaConfig,
+    producer: KafkaProducer,
+}
+
+impl Log {
+    /// The log of `topic` at `bootstrap_servers`.
+    ///
+    /// # Panics
+    /// The client cannot be made.
+    #[must_use]
+    pub fn new(bootstrap_servers: &str, topic: &str) -> Self {
+        let mut config = KafkaConfig::for_bootstrap(bootstrap_servers, "tests");
+        topic.clone_into(&mut config.topic);
+        config.fetch_wait_max = Duration::from_millis(10);
+        Self {
+            producer: KafkaProducer::new(&config).unwrap(),
+            config,
+        }
+    }
+
+    /// Appends `value` as a stranger would: no key, no headers; returns partition and offset.
+    ///
+    /// # Panics
+    /// It is not acknowledged.
+    pub async fn append_bare(&self, value: &[u8]) -> (i32, i64) {
+        let record = NewRecord {
+            topic: self.config.topic.clone(),
+            partition: None,
+            key: None,
+            headers: vec![],
+            value: Some(value.to_vec()),
+        };
+        let delivered = self.producer.enqueue(&record).unwrap().await.unwrap();
+        (delivered.partition, delivered.offset)
+    }
+
+    /// Every record of the topic.
+    ///
+    /// # Panics
+    /// The broker does not answer.
+    pub async fn records(&self) -> Vec<Record> {
+        read_all(&self.config, &self.config.topic, TIMEOUT)
+            .await
+            .unwrap()
+    }
+
+    /// Every record of the dead-letter topic of `group`.
+    ///
+    /// # Panics
+    /// The broker does not answer.
+    pub async fn dead_letters(&self, group: &str) -> Vec<Record> {
+        let topic = service_runtime::kafka::dead_letter_topic(&self.config.topic, group);
+        read_all(&self.config, &topic, TIMEOUT).await.unwrap()
+    }
+
+    /// What the log says of every order, folded.
+    ///
+    /// # Panics
+    /// The broker does not answer.
+    pub async fn orders(&self) -> BTreeMap<OrderId, Story> {
+        let mut orders: BTreeMap<OrderId, Story> = BTreeMap::new();
+        for record in self.records().await {
+            if let Ok(Reading::Event(heading)) = read(&record.as_ref(), self.config.partitions) {
+                let story = orders.entry(heading.order_id).or_default();
+                story.records += 1;
+                if story.state.apply(heading.status) == Effect::Effective {
+                    story.history.push(heading.status);
+                }
+                story.event_ids.insert(heading.event_id);
+            }
+        }
+        orders
+    }
+}
+
+/// The life of one order as the log tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    /// The folded state.
+    pub state: OrderState,
+    /// The effective events.
+    pub history: Vec<OrderStatus>,
+    /// All records of the order, also those without effect.
+    pub records: usize,
+    /// Ids of its events; a repeated one has the same.
+    pub event_ids: BTreeSet<String>,
+}

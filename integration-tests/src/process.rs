@@ -1,0 +1,126 @@
+//! A service as a child process, with its output kept.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::wait::eventually_within;
+
+/// A signal to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ends it at once.
+    Kill,
+    /// Asks it to end.
+    Terminate,
+    /// As Ctrl-C does.
+    Interrupt,
+    /// Freezes it.
+    Stop,
+    /// Lets a frozen one go on.
+    Continue,
+}
+
+/// A running service. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Process {
+    /// Starts `service` (order, stock, email or broker) with exactly this environment.
+    ///
+    /// # Panics
+    /// The process cannot be started.
+    #[must_use]
+    pub fn start(service: &str, environment: &BTreeMap<String, String>, output: PathBuf) -> Self {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&output)
+            .unwrap();
+        // Built with the tests, beside the folder of their binaries.
+        let program = std::env::current_exe().unwrap();
+        let program = program.parent().unwrap().parent().unwrap().join("service");
+        let child = Command::new(&program)
+            .env_clear()
+            .env("SERVICE", service)
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        Self {
+            name: service.to_owned(),
+            child,
+            output,
+        }
+    }
+
+    /// Sends `signal`.
+    ///
+    /// # Panics
+    /// The process is not there any more.
+    pub fn signal(&self, signal: Signal) {
+        let name = match signal {
+            Signal::Kill => "KILL",
+            Signal::Terminate => "TERM",
+            Signal::Interrupt => "INT",
+            Signal::Stop => "STOP",
+            Signal::Continue => "CONT",
+        };
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status();
+        assert!(sent.unwrap().success(), "SIG{name} to {}", self.name);
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// It does not end within `deadline`.
+    pub async fn ended(&mut self, deadline: Duration) -> ExitStatus {
+        let child = std::sync::Mutex::new(&mut self.child);
+        let look = || async { child.lock().unwrap().try_wait().unwrap() };
+        eventually_within(&format!("end of {}", self.name), deadline, look).await
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// The system does not know the process.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it wrote so far, stdout and stderr.
+    ///
+    /// # Panics
+    /// The file is gone.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.output).unwrap()).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        if std::thread::panicking() {
+            let output = self.output();
+            let lines: Vec<&str> = output.lines().collect();
+            let last = &lines[lines.len().saturating_sub(40)..];
+            eprintln!(
+                "--- last lines of {} ({killed:?})\n{}",
+                self.name,
+                last.join("\n")
+            );
+        }
+    }
+}

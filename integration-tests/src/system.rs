@@ -1,0 +1,259 @@
+//! Order, stock and email service as processes, with topic, groups and databases of their own.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::broker;
+use crate::client::Client;
+use crate::log::Log;
+use crate::process::Process;
+use crate::wait::eventually;
+
+/// How a system differs from the usual.
+#[derive(Debug, Clone)]
+pub struct SystemBuilder {
+    bootstrap_servers: String,
+    stock_instances: usize,
+    settings: BTreeMap<String, String>,
+}
+
+impl SystemBuilder {
+    /// One instance of each service, on the suite's broker.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bootstrap_servers: String::new(),
+            stock_instances: 1,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// Another broker.
+    #[must_use]
+    pub fn on(mut self, bootstrap_servers: &str) -> Self {
+        bootstrap_servers.clone_into(&mut self.bootstrap_servers);
+        self
+    }
+
+    /// So many stock-service processes on one database.
+    #[must_use]
+    pub fn stock_instances(mut self, instances: usize) -> Self {
+        self.stock_instances = instances;
+        self
+    }
+
+    /// A setting of all services.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    ///
+    /// # Panics
+    /// A service does not get ready.
+    pub async fn start(mut self) -> System {
+        if self.bootstrap_servers.is_empty() {
+            broker::bootstrap_servers().clone_into(&mut self.bootstrap_servers);
+        }
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let topic = format!("orders-{}", &id[..12]);
+        let mut settings = BTreeMap::from(
+            [
+                ("KAFKA_BOOTSTRAP_SERVERS", self.bootstrap_servers.as_str()),
+                ("KAFKA_TOPIC", &topic),
+                ("KAFKA_FETCH_WAIT_MAX", "10ms"),
+                ("KAFKA_SESSION_TIMEOUT", "6s"),
+                ("HTTP_ADDRESS", "127.0.0.1"),
+                ("LOG_LEVEL", "info"),
+                ("RUST_BACKTRACE", "1"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        settings.extend(self.settings);
+        let mut system = System {
+            log: Log::new(&self.bootstrap_servers, &topic),
+            order: Client::new(0),
+            email: Client::new(0),
+            stock: Vec::new(),
+            processes: BTreeMap::new(),
+            settings,
+            folder: TempDir::with_prefix("orders-test-").unwrap(),
+        };
+        system.order = system.spawn("order", "order");
+        system.email = system.spawn("email", "email");
+        for instance in 0..self.stock_instances {
+            let client = system.spawn("stock", &stock_name(instance));
+            system.stock.push(client);
+        }
+        system.until_ready().await;
+        system
+    }
+}
+
+impl Default for SystemBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A running system. Dropping it kills its processes and removes its databases.
+#[derive(Debug)]
+pub struct System {
+    /// The topic.
+    pub log: Log,
+    /// The order service.
+    pub order: Client,
+    /// The email service.
+    pub email: Client,
+    /// The stock service's instances.
+    pub stock: Vec<Client>,
+    // Before the folder that they write to.
+    processes: BTreeMap<String, Process>,
+    settings: BTreeMap<String, String>,
+    folder: TempDir,
+}
+
+/// Name of the `instance`-th stock-service process.
+#[must_use]
+pub fn stock_name(instance: usize) -> String {
+    format!("stock-{instance}")
+}
+
+impl System {
+    /// The usual system.
+    pub async fn start() -> Self {
+        SystemBuilder::new().start().await
+    }
+
+    /// Consumer group of `service` (stock or email).
+    #[must_use]
+    pub fn group(&self, service: &str) -> String {
+        format!("{service}-of-{}", self.settings["KAFKA_TOPIC"])
+    }
+
+    /// A process by its name: `order`, `email`, `stock-0`, …
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn process(&mut self, name: &str) -> &mut Process {
+        self.processes
+            .get_mut(name)
+            .expect("a process of that name")
+    }
+
+    /// Where mail is written.
+    #[must_use]
+    pub fn mail_folder(&self) -> std::path::PathBuf {
+        self.folder.path().join("mail")
+    }
+
+    /// Where databases and logs are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts (again) the process `name` of `service`; returns its client.
+    pub fn spawn(&mut self, service: &str, name: &str) -> Client {
+        let port = free_port();
+        let folder = self.folder.path();
+        let mut settings = self.settings.clone();
+        settings.extend(
+            [
+                ("HTTP_PORT", port.to_string()),
+                (
+                    "DATABASE_URL",
+                    format!(
+                        "sqlite://{}",
+                        folder.join(format!("{service}.db")).display()
+                    ),
+                ),
+                ("EMAIL_FOLDER", self.mail_folder().display().to_string()),
+                ("KAFKA_GROUP", self.group(service)),
+                ("KAFKA_VIEW_GROUP", self.group("orders-view")),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        let output = folder.join(format!("{name}.log"));
+        self.processes
+            .insert(name.to_owned(), Process::start(service, &settings, output));
+        Client::new(port)
+    }
+
+    /// Waits until every service says that it is ready.
+    ///
+    /// # Panics
+    /// One does not.
+    pub async fn until_ready(&self) {
+        for client in [&self.order, &self.email].into_iter().chain(&self.stock) {
+            eventually("readiness", || async {
+                let answer = client.try_get("/health/ready").await.ok()?;
+                (answer.status == 200).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Places an order; returns its id.
+    ///
+    /// # Panics
+    /// It is not accepted.
+    pub async fn place(&self, product: &str, qty: i64) -> String {
+        let body = order(product, qty);
+        let answer = self.order.post("/api/v1/orders", &body, &[]).await.unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.member("orderId")
+    }
+
+    /// The order once it is RESERVED or at an end.
+    pub async fn settled(&self, order_id: &str) -> Value {
+        eventually("RESERVED or an end", || async {
+            let path = format!("/api/v1/orders/{order_id}?wait=10s&until=RESERVED");
+            let answer = self.order.try_get(&path).await.ok()?;
+            let settled = answer.status == 200 && answer.member("status") != "PENDING";
+            settled.then(|| answer.json())
+        })
+        .await
+    }
+
+    /// The mails of an order, once there are `expected` that were sent.
+    pub async fn mails(&self, order_id: &str, expected: usize) -> Vec<Value> {
+        let path = format!("/api/v1/emails?orderId={order_id}");
+        eventually("mails", || async {
+            let answer = self.email.try_get(&path).await.ok()?;
+            let mails = answer.json()["emails"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let sent = mails.iter().filter(|mail| mail["state"] == "sent").count();
+            (sent >= expected).then_some(mails)
+        })
+        .await
+    }
+
+    /// Available, reserved and shipped pieces of `product`.
+    pub async fn stock_of(&self, product: &str) -> (i64, i64, i64) {
+        let answer = self.stock[0].get(&format!("/api/v1/stock/{product}")).await;
+        let json = answer.json();
+        let pieces = |name: &str| json[name].as_i64().expect("a number");
+        (pieces("available"), pieces("reserved"), pieces("shipped"))
+    }
+}
+
+/// The tutorial's order.
+#[must_use]
+pub fn order(product: &str, qty: i64) -> Value {
+    json!({"name": product, "qty": qty, "price": 10000.0})
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}

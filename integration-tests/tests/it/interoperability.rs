@@ -1,0 +1,76 @@
+//! Records that others write: the tutorial's, and garbage.
+
+use integration_tests::{System, eventually};
+use service_runtime::kafka::dlt;
+use uuid::Uuid;
+
+fn tutorial_record(order_id: Uuid) -> String {
+    format!(
+        r#"{{"message":"order status is in pending state","status":"PENDING","order":{{"orderId":"{order_id}","name":"book order","qty":5,"price":10000.0}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn the_tutorials_record_without_key_and_headers_is_reserved_and_mailed() {
+    let system = System::start().await;
+    // More than there are partitions, so that some are not in their home partition.
+    let orders: Vec<Uuid> = (0..10).map(|_| Uuid::new_v4()).collect();
+    for order_id in &orders {
+        system
+            .log
+            .append_bare(tutorial_record(*order_id).as_bytes())
+            .await;
+    }
+    for order_id in &orders {
+        let order_id = order_id.to_string();
+        assert_eq!(system.settled(&order_id).await["status"], "RESERVED");
+        let mails = system.mails(&order_id, 1).await;
+        assert_eq!(mails[0]["recipient"], "customer@example.com");
+    }
+    assert_eq!(system.stock_of("book order").await, (950, 50, 0));
+}
+
+/// Rule R4: what decodes but breaks a domain rule is an order that ends, not a dead letter.
+#[tokio::test]
+async fn a_bare_order_of_nothing_is_rejected_as_invalid() {
+    let system = System::start().await;
+    let order_id = Uuid::new_v4();
+    let record = tutorial_record(order_id).replace(r#""qty":5"#, r#""qty":0"#);
+    system.log.append_bare(record.as_bytes()).await;
+    let settled = system.settled(&order_id.to_string()).await;
+    assert_eq!(
+        (&settled["status"], &settled["reason"]),
+        (&"REJECTED".into(), &"invalid_order".into())
+    );
+    assert_eq!(
+        system.log.dead_letters(&system.group("stock")).await,
+        vec![]
+    );
+}
+
+#[tokio::test]
+async fn garbage_is_dead_lettered_byte_for_byte_by_every_group_and_holds_nobody_up() {
+    let system = System::start().await;
+    let garbage = b"\xff\xfe not an order \0".as_slice();
+    let (partition, offset) = system.log.append_bare(garbage).await;
+    for service in ["stock", "email", "orders-view"] {
+        let group = system.group(service);
+        let letter = eventually("dead letter", || async {
+            system.log.dead_letters(&group).await.pop()
+        })
+        .await;
+        assert_eq!(letter.value.as_deref(), Some(garbage));
+        let header = |name: &str| {
+            let found = letter.headers.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        assert_eq!(header(dlt::ORIGINAL_PARTITION), partition.to_be_bytes());
+        assert_eq!(header(dlt::ORIGINAL_OFFSET), offset.to_be_bytes());
+        assert_eq!(header(dlt::ORIGINAL_CONSUMER_GROUP), group.as_bytes());
+        assert_eq!(header(dlt::EXCEPTION_FQCN), b"invalid_body");
+        assert!(!header(dlt::ORIGINAL_TOPIC).is_empty());
+        assert!(!header(dlt::EXCEPTION_MESSAGE).is_empty());
+    }
+    let next = system.place("book order", 1).await;
+    assert_eq!(system.settled(&next).await["status"], "RESERVED");
+}

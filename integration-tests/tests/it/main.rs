@@ -1,0 +1,8 @@
+//! The system as a black box: see the harness in `src/` for how it is started.
+
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod interoperability;
+mod lifecycle;
+mod order_flow;

@@ -1,0 +1,191 @@
+//! What a user of the HTTP interface gets.
+
+use integration_tests::System;
+use integration_tests::system::order;
+use serde_json::json;
+
+#[tokio::test]
+async fn an_order_is_reserved_in_stock_and_mailed() {
+    let system = System::start().await;
+    let mut body = order("book order", 5);
+    body["email"] = json!("customer@example.org");
+    let answer = system
+        .order
+        .post("/api/v1/orders", &body, &[])
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let order_id = answer.member("orderId");
+    assert_eq!(answer.member("message"), "Order placed successfully ...");
+    assert_eq!(answer.member("status"), "PENDING");
+    assert_eq!(answer.location, Some(format!("/api/v1/orders/{order_id}")));
+
+    let settled = system.settled(&order_id).await;
+    assert_eq!(settled["status"], "RESERVED");
+    assert_eq!(settled["order"]["name"], "book order");
+    assert_eq!(settled["order"]["qty"], 5);
+    assert_eq!(system.stock_of("book order").await, (995, 5, 0));
+
+    let mails = system.mails(&order_id, 1).await;
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0]["status"], "PENDING");
+    assert_eq!(mails[0]["recipient"], "customer@example.org");
+    let files: Vec<_> = std::fs::read_dir(system.mail_folder()).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    let mail = std::fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
+    let message_id = mails[0]["messageId"].as_str().unwrap();
+    assert!(
+        mail.contains(&format!("Message-ID: {message_id}")),
+        "{mail}"
+    );
+    assert!(mail.contains("To: customer@example.org"), "{mail}");
+    assert!(
+        mail.contains("text/plain") && mail.contains("text/html"),
+        "{mail}"
+    );
+}
+
+#[tokio::test]
+async fn orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock() {
+    let system = System::start().await;
+    let sold_out = system.place("sold out book", 1).await;
+    let unknown = system.place("book of sand", 1).await;
+    let too_many = system.place("book order", 1001).await;
+    for (order_id, reason) in [
+        (&sold_out, "out_of_stock"),
+        (&unknown, "unknown_product"),
+        (&too_many, "out_of_stock"),
+    ] {
+        let settled = system.settled(order_id).await;
+        assert_eq!(
+            (&settled["status"], &settled["reason"]),
+            (&json!("REJECTED"), &json!(reason))
+        );
+        let mails = system.mails(order_id, 2).await;
+        let mut states: Vec<&str> = mails
+            .iter()
+            .map(|m| m["status"].as_str().unwrap())
+            .collect();
+        states.sort_unstable();
+        assert_eq!(states, ["PENDING", "REJECTED"]);
+    }
+    assert_eq!(system.stock_of("book order").await, (1000, 0, 0));
+}
+
+#[tokio::test]
+async fn an_order_of_several_lines_is_reserved_whole_or_not_at_all() {
+    let system = System::start().await;
+    let lines = |second: i64| {
+        json!({"items": [
+            {"name": "notebook", "qty": 2, "price": 3.5},
+            {"name": "fountain pen", "qty": second, "price": 120},
+        ]})
+    };
+    let post = |body| {
+        let client = system.order.clone();
+        async move {
+            client
+                .post("/api/v1/orders", &body, &[])
+                .await
+                .unwrap()
+                .member("orderId")
+        }
+    };
+    let too_much = post(lines(41)).await;
+    assert_eq!(system.settled(&too_much).await["reason"], "out_of_stock");
+    assert_eq!(system.stock_of("notebook").await, (500, 0, 0));
+    let fits = post(lines(40)).await;
+    assert_eq!(system.settled(&fits).await["status"], "RESERVED");
+    assert_eq!(system.stock_of("notebook").await, (498, 2, 0));
+    assert_eq!(system.stock_of("fountain pen").await, (0, 40, 0));
+}
+
+/// Rule R7: one key is one order, however often and however concurrently it is sent.
+#[tokio::test]
+async fn an_idempotency_key_makes_one_order_and_refuses_another_content() {
+    let system = System::start().await;
+    let headers = [("idempotency-key", "cart-42")];
+    let body = order("book order", 3);
+    let posts: Vec<_> = (0..20)
+        .map(|_| {
+            let (client, body) = (system.order.clone(), body.clone());
+            tokio::spawn(async move {
+                client
+                    .post("/api/v1/orders", &body, &headers)
+                    .await
+                    .unwrap()
+            })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for post in posts {
+        let answer = post.await.unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        ids.push(answer.member("orderId"));
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    assert_eq!(system.settled(&ids[0]).await["status"], "RESERVED");
+    assert_eq!(system.stock_of("book order").await, (997, 3, 0));
+    let other = system
+        .order
+        .post("/api/v1/orders", &order("book order", 4), &headers)
+        .await
+        .unwrap();
+    assert_eq!(other.status, 422, "{}", other.text);
+    assert_eq!(other.content_type, "application/problem+json");
+
+    let put = system
+        .order
+        .put(&format!("/api/v1/orders/{}", ids[0]), &body)
+        .await
+        .unwrap();
+    assert_eq!((put.status, put.member("orderId")), (201, ids[0].clone()));
+    assert_eq!(system.mails(&ids[0], 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_tutorials_text_is_answered_to_those_who_ask_for_text() {
+    let system = System::start().await;
+    let headers = [("accept", "text/plain")];
+    let body = order("book order", 1);
+    let answer = system
+        .order
+        .post("/api/v1/orders", &body, &headers)
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (201, "Order placed successfully ...")
+    );
+    assert!(
+        answer.content_type.starts_with("text/plain"),
+        "{}",
+        answer.content_type
+    );
+}
+
+#[tokio::test]
+async fn a_bad_order_is_refused_with_every_field_that_is_wrong_and_reaches_nobody() {
+    let system = System::start().await;
+    let body = json!({"name": "", "qty": 0, "price": 1.005, "email": "a\r\nBcc: x@example.org"});
+    let answer = system
+        .order
+        .post("/api/v1/orders", &body, &[])
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status, answer.content_type.as_str()),
+        (422, "application/problem+json")
+    );
+    let json = answer.json();
+    let mut fields: Vec<&str> = json["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["email", "name", "price", "qty"]);
+    assert_eq!(system.log.records().await, vec![]);
+}

@@ -1,0 +1,179 @@
+//! Two stock-service processes on one database, one killed and one frozen under load.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use base_domains::OrderStatus;
+use integration_tests::system::{order, stock_name};
+use integration_tests::{Signal, System, SystemBuilder, database, eventually};
+use tokio::task::JoinSet;
+
+/// Longer than the session timeout of 6 s: the group gives the frozen member's partitions away.
+const FROZEN: Duration = Duration::from_secs(9);
+const PHASE: usize = 500;
+/// Requests at a time.
+const CONCURRENCY: usize = 16;
+
+/// Pieces asked for, by accepted order.
+type Accepted = BTreeMap<String, (&'static str, i64)>;
+
+/// More than there is of each, so that the order of the log decides who gets something.
+fn wish(n: usize) -> (&'static str, i64) {
+    match n % 4 {
+        0 => ("book order", 1),
+        1 => ("book order", 2),
+        2 => ("notebook", 2),
+        _ => ("last copy", 1),
+    }
+}
+
+/// Places the orders of `phase`; after half of them `signal` goes to the stock-service `instance`.
+async fn place(
+    system: &mut System,
+    phase: usize,
+    accepted: &mut Accepted,
+    disturbance: Option<(usize, Signal)>,
+) {
+    let done = Arc::new(AtomicUsize::new(0));
+    let mut requests = JoinSet::new();
+    for worker in 0..CONCURRENCY {
+        let (client, done) = (system.order.clone(), Arc::clone(&done));
+        requests.spawn(async move {
+            let mut placed = Vec::new();
+            for n in (phase * PHASE..(phase + 1) * PHASE)
+                .skip(worker)
+                .step_by(CONCURRENCY)
+            {
+                let (product, qty) = wish(n);
+                let body = order(product, qty);
+                let answer = client.post("/api/v1/orders", &body, &[]).await.unwrap();
+                assert_eq!(answer.status, 201, "{}", answer.text);
+                placed.push((answer.member("orderId"), (product, qty)));
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+            placed
+        });
+    }
+    if let Some((instance, signal)) = disturbance {
+        eventually("half of the orders", || async {
+            (done.load(Ordering::SeqCst) >= PHASE / 2).then_some(())
+        })
+        .await;
+        system.process(&stock_name(instance)).signal(signal);
+    }
+    while let Some(placed) = requests.join_next().await {
+        accepted.extend(placed.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_order_is_lost_and_none_reserved_twice_when_one_instance_dies_and_one_freezes() {
+    let mut system = SystemBuilder::new().stock_instances(2).start().await;
+    let mut accepted = Accepted::new();
+    place(&mut system, 0, &mut accepted, None).await;
+
+    let frozen_since = Instant::now();
+    place(&mut system, 1, &mut accepted, Some((1, Signal::Stop))).await;
+    place(&mut system, 2, &mut accepted, Some((0, Signal::Kill))).await;
+    system.stock[0] = system.spawn("stock", &stock_name(0));
+    // The scenario itself, not a wait for something.
+    tokio::time::sleep(FROZEN.saturating_sub(frozen_since.elapsed())).await;
+    place(&mut system, 3, &mut accepted, Some((1, Signal::Continue))).await;
+    assert_eq!(accepted.len(), 4 * PHASE);
+
+    system.until_ready().await;
+    let folded = settled_in_all_services(&system, &accepted).await;
+    verify_stock(&system, &accepted, &folded).await;
+    print_redelivered(&system).await;
+}
+
+/// Waits until every accepted order is RESERVED or REJECTED in every service; the status of each.
+async fn settled_in_all_services(system: &System, accepted: &Accepted) -> BTreeMap<String, String> {
+    let mut agreed: Option<BTreeMap<String, String>> = None;
+    for service in ["stock", "email", "order"] {
+        let file = system.folder().join(format!("{service}.db"));
+        let statuses = eventually(&format!("end of every order in {service}"), || async {
+            let statuses = database::statuses(&file).await;
+            let settled = statuses
+                .values()
+                .filter(|status| *status != "PENDING")
+                .count();
+            (settled == accepted.len()).then_some(statuses)
+        })
+        .await;
+        assert!(
+            statuses.keys().eq(accepted.keys()),
+            "exactly the accepted orders in {service}"
+        );
+        let first = agreed.get_or_insert_with(|| statuses.clone());
+        assert_eq!(*first, statuses, "{service} sees the same as the others");
+    }
+    let folded = agreed.unwrap();
+    for (order_id, story) in system.log.orders().await {
+        let status = story.state.status().map_or("", OrderStatus::as_str);
+        assert_eq!(
+            folded[&order_id.to_string()],
+            status,
+            "{order_id} in the log"
+        );
+        assert_eq!(story.history.len(), 2, "{order_id}: {:?}", story.history);
+        assert_eq!(story.event_ids.len(), 2, "one decision about {order_id}");
+    }
+    folded
+}
+
+async fn verify_stock(system: &System, accepted: &Accepted, folded: &BTreeMap<String, String>) {
+    let reservations = database::reservations(&system.folder().join("stock.db")).await;
+    for (product, seeded) in [("book order", 1000), ("notebook", 500), ("last copy", 1)] {
+        let reserved: i64 = accepted
+            .iter()
+            .filter(|(id, (name, _))| *name == product && folded[*id] == "RESERVED")
+            .map(|(_, (_, qty))| qty)
+            .sum();
+        let stock = system.stock_of(product).await;
+        assert_eq!(stock, (seeded - reserved, reserved, 0), "{product}");
+        assert!(
+            seeded - reserved < 2,
+            "{product}: all that could be sold was"
+        );
+    }
+    let held: Vec<&String> = reservations.keys().collect();
+    let reserved: Vec<&String> = folded
+        .iter()
+        .filter(|(_, status)| *status == "RESERVED")
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(
+        held, reserved,
+        "a reservation for each RESERVED order and for no other"
+    );
+}
+
+/// Events that the fold had seen already, counted since the process started.
+const IGNORED: &str = r#"events_total{participant="stock",effect="ignored"}"#;
+
+fn metric(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |value| value.trim().parse().unwrap())
+}
+
+async fn print_redelivered(system: &System) {
+    let orders = system.log.orders().await;
+    let records: usize = orders.values().map(|story| story.records).sum();
+    let events: usize = orders.values().map(|story| story.event_ids.len()).sum();
+    let repeated = records - events;
+    let mut redelivered = 0;
+    for stock in &system.stock {
+        redelivered += metric(&stock.get("/metrics").await.text, IGNORED);
+    }
+    println!(
+        "{} orders, {records} records; stock-service was given {redelivered} of them again ({:.2} %) \
+         and appended {repeated} outcomes again; 0 lost, 0 reserved twice",
+        orders.len(),
+        100.0 * redelivered as f64 / records as f64
+    );
+}
