@@ -8,6 +8,7 @@
 
 pub mod arguments;
 pub mod banner;
+mod client;
 pub mod embedded;
 pub mod once;
 pub mod ports;

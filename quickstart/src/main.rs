@@ -1,5 +1,6 @@
 //! `cargo demo`: the order system in one process.
 
+use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use quickstart::{banner, once};
 use service_runtime::config::Reader;
 use service_runtime::lifecycle::install_crypto;
 use service_runtime::telemetry::{self, LogConfig};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     // The embedded broker links a second crypto provider: rustls has to be told which one.
@@ -37,18 +39,47 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     reader.finish()?;
     telemetry::init(&log);
-    let mut system = System::start(&Ports::from_arguments(arguments), &environment).await?;
-    let result = if arguments.once {
-        once::run(&system).await.map_err(Into::into)
-    } else {
-        println!("{}", banner::text(&system));
-        tokio::select! {
-            stop = tokio::signal::ctrl_c() => stop.context("cannot wait for Ctrl-C"),
-            failure = system.failed() => Err(failure.into()),
-        }
+    telemetry::log_panics();
+    telemetry::install_metrics();
+    // From here on a signal ends the run in an orderly way, so that no folder is left behind.
+    let stop = stop_signal()?;
+    let ports = Ports::from_arguments(arguments);
+    let mut system = System::launch(&ports, &environment).await?;
+    let result = tokio::select! {
+        result = serve(&mut system, arguments) => result,
+        () = stop => interrupted(arguments),
     };
-    let stopped = system.stop().await;
-    result.and(stopped.map_err(Into::into))
+    let stopped = system.stop().await.map_err(anyhow::Error::from);
+    result.and(stopped)
+}
+
+/// Ends when there is nothing left to do, or when the system fails.
+async fn serve(system: &mut System, arguments: &Arguments) -> anyhow::Result<()> {
+    system.until_ready().await?;
+    if arguments.once {
+        return Ok(once::run(system).await?);
+    }
+    println!("{}", banner::text(system).await?);
+    Err(system.failed().await.into())
+}
+
+/// Waits for Ctrl-C (SIGINT) or SIGTERM; both are heard from the moment this returns.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// How a run ends that somebody stopped: as it should, unless it was to verify something.
+fn interrupted(arguments: &Arguments) -> anyhow::Result<()> {
+    anyhow::ensure!(!arguments.once, "stopped before all orders were verified");
+    Ok(())
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

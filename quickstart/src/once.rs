@@ -1,6 +1,5 @@
 //! `--once`: three orders, what became of each, and whether that is right.
 
-mod client;
 mod history;
 mod report;
 
@@ -9,11 +8,11 @@ use std::time::Duration;
 use base_domains::OrderId;
 use service_runtime::kafka::{ReadError, read_all};
 
+use crate::client::{Client, Mail, State};
 use crate::system::System;
-use client::{Client, Mail};
 use history::{Entry, history_of};
 
-pub use client::ClientError;
+pub use crate::client::ClientError;
 
 /// How long an order may take to its end, and its mails to be written.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -97,6 +96,12 @@ pub async fn run(system: &System) -> Result<(), OnceError> {
         available_before - CASES[0].qty,
     )?;
     println!("Stock of `book order`: {available_before} before, {available} now.");
+    if let Some(folder) = system.mail_folder() {
+        println!(
+            "Mail was written to {}, which is removed now.",
+            folder.display()
+        );
+    }
     println!("All three orders came to the right end.");
     Ok(())
 }
@@ -117,12 +122,7 @@ async fn log_of(system: &System, order_id: OrderId) -> Result<Vec<Entry>, OnceEr
     Ok(history_of(order_id, &records, kafka.partitions))
 }
 
-fn verify(
-    case: &Case,
-    state: &client::State,
-    history: &[Entry],
-    mails: &[Mail],
-) -> Result<(), OnceError> {
+fn verify(case: &Case, state: &State, history: &[Entry], mails: &[Mail]) -> Result<(), OnceError> {
     let events: Vec<&str> = history.iter().map(|entry| entry.status.as_str()).collect();
     equal(case.title, "the history", events, case.history.to_vec())?;
     let last = case.history.last().copied();

@@ -34,7 +34,7 @@ pub struct Ports {
 /// A port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "port {number} of the {part} cannot be used ({source}): stop what listens there, or choose another with {option} PORT"
+    "port {number} of the {part} cannot be used: stop what listens there, or choose another with {option} PORT"
 )]
 pub struct PortError {
     part: &'static str,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,14 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// Between two looks at a service that is not ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// What the environment may change.
+const DEFAULTS: [(&str, &str); 3] = [
+    // The embedded broker does not wake a waiting fetch: ask often.
+    ("KAFKA_FETCH_WAIT_MAX", "10ms"),
+    ("KAFKA_SESSION_TIMEOUT", "6s"),
+    // Open connections must not hold Ctrl-C back.
+    ("HTTP_DRAIN_TIMEOUT", "2s"),
+];
 
 /// Why the system did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +38,13 @@ pub enum SystemError {
     #[error(transparent)]
     Port(#[from] PortError),
     /// The broker did not start.
-    #[error(
-        "the embedded broker did not start: {0}; another port can be chosen with --kafka-port PORT"
-    )]
+    #[error("the embedded broker did not start (--kafka-port PORT chooses another port)")]
     Broker(#[from] EmbeddedBrokerError),
     /// No temporary folder.
-    #[error("the temporary folder cannot be made: {0}")]
+    #[error("the temporary folder cannot be made")]
     Folder(#[source] std::io::Error),
     /// A listener does not know its address.
-    #[error("a listener has no address: {0}")]
+    #[error("a listener has no address")]
     Address(#[source] std::io::Error),
     /// A setting from the environment cannot be used.
     #[error(transparent)]
@@ -73,6 +80,7 @@ pub struct Urls {
 #[derive(Debug)]
 pub struct System {
     urls: Urls,
+    smtp: bool,
     shutdown: Shutdown,
     services: JoinSet<(&'static str, anyhow::Result<()>)>,
     // Dropped in this order: the services stop before the broker, the folder goes last.
@@ -81,12 +89,32 @@ pub struct System {
 }
 
 impl System {
-    /// Starts everything and waits until all services are ready. `environment` is what a service
-    /// would find in its own, for instance `LOG_LEVEL` or `SMTP_URL`.
+    /// [`launch`](Self::launch) and [`until_ready`](Self::until_ready) in one.
     ///
     /// # Errors
-    /// A port is taken, a setting cannot be used, or a service does not get ready.
+    /// Theirs.
     pub async fn start(
+        ports: &Ports,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, SystemError> {
+        let mut system = Self::launch(ports, environment).await?;
+        match system.until_ready().await {
+            Ok(()) => Ok(system),
+            Err(error) => {
+                if let Err(error) = system.stop().await {
+                    tracing::debug!(%error, "What did not get ready did not end well either.");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts everything. `environment` is what a service would find in its own, for instance
+    /// `LOG_LEVEL` or `SMTP_URL`.
+    ///
+    /// # Errors
+    /// A port is taken, or a setting cannot be used.
+    pub async fn launch(
         ports: &Ports,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SystemError> {
@@ -100,6 +128,9 @@ impl System {
         };
         let mut system = Self {
             urls,
+            smtp: environment
+                .get("SMTP_URL")
+                .is_some_and(|url| !url.is_empty()),
             shutdown: Shutdown::new(),
             services: JoinSet::new(),
             broker: EmbeddedBroker::start(ports.kafka.number)?,
@@ -108,7 +139,6 @@ impl System {
         system.spawn("order service", order, environment, order_service::run_on)?;
         system.spawn("stock service", stock, environment, stock_service::run_on)?;
         system.spawn("email service", email, environment, email_service::run_on)?;
-        system.until_ready().await?;
         Ok(system)
     }
 
@@ -122,39 +152,52 @@ impl System {
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let mut settings = environment.clone();
-        settings.extend(self.settings(name));
-        let (config, _) = C::load(None, settings)?;
+        let (config, _) = C::load(None, self.settings(name, environment))?;
         let running = run(listener, config, self.shutdown.clone());
         self.services.spawn(async move { (name, running.await) });
         Ok(())
     }
 
     /// What one process on one machine asks for; the rest is as everywhere else.
-    fn settings(&self, name: &str) -> BTreeMap<String, String> {
+    fn settings(
+        &self,
+        name: &str,
+        environment: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        let mut settings: BTreeMap<_, _> = DEFAULTS
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        settings.extend(environment.clone());
+        settings.extend(self.wiring(name));
+        settings
+    }
+
+    /// What holds the parts together: nothing changes it.
+    fn wiring(&self, name: &str) -> BTreeMap<String, String> {
+        let kafka = self.kafka();
         let database = self
             .folder
             .path()
             .join(format!("{}.db", name.replace(' ', "-")));
         [
-            (
-                "KAFKA_BOOTSTRAP_SERVERS",
-                self.broker.bootstrap_servers().to_owned(),
-            ),
-            // The embedded broker does not wake a waiting fetch: ask often.
-            ("KAFKA_FETCH_WAIT_MAX", "10ms".to_owned()),
-            ("KAFKA_SESSION_TIMEOUT", "6s".to_owned()),
+            ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers),
+            // The embedded broker offers nothing else.
+            ("KAFKA_SECURITY_PROTOCOL", kafka.security_protocol),
+            ("KAFKA_TOPIC", kafka.topic),
+            ("KAFKA_TOPIC_PARTITIONS", kafka.partitions.to_string()),
             ("DATABASE_URL", format!("sqlite://{}", database.display())),
-            ("EMAIL_FOLDER", self.mail_folder().display().to_string()),
-            ("HTTP_ADDRESS", "127.0.0.1".to_owned()),
-            // Open connections must not hold Ctrl-C back.
-            ("HTTP_DRAIN_TIMEOUT", "2s".to_owned()),
+            ("EMAIL_FOLDER", self.mails().display().to_string()),
+            ("HTTP_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
     }
 
-    async fn until_ready(&mut self) -> Result<(), SystemError> {
+    /// Waits until all services are ready.
+    ///
+    /// # Errors
+    /// One ended, or they are not ready in time.
+    pub async fn until_ready(&mut self) -> Result<(), SystemError> {
         let client = reqwest::Client::new();
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         for url in [&self.urls.order, &self.urls.stock, &self.urls.email] {
@@ -196,9 +239,13 @@ impl System {
         config
     }
 
-    /// Where mail is written, unless `SMTP_URL` is set.
+    /// Where mail is written; `None` if it is sent by SMTP.
     #[must_use]
-    pub fn mail_folder(&self) -> PathBuf {
+    pub fn mail_folder(&self) -> Option<PathBuf> {
+        (!self.smtp).then(|| self.mails())
+    }
+
+    fn mails(&self) -> PathBuf {
         self.folder.path().join("mail")
     }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Case;
-use super::client::{Mail, Placed};
 use super::history::Entry;
+use crate::client::{Mail, Placed};
 
 /// The order, its history and its mails.
 pub(super) fn text(case: &Case, placed: &Placed, history: &[Entry], mails: &[Mail]) -> String {
@@ -14,24 +14,26 @@ pub(super) fn text(case: &Case, placed: &Placed, history: &[Entry], mails: &[Mai
     );
     // Writing to a String cannot fail.
     for entry in history {
-        let _ = writeln!(
+        writeln!(
             text,
             "  log       {}@{:<3} {:<9} {}",
             entry.partition,
             entry.offset,
             entry.status.as_str(),
             entry.writer
-        );
+        )
+        .ok();
     }
     if let Some(reason) = case.reason {
-        let _ = writeln!(text, "  reason    {reason}");
+        writeln!(text, "  reason    {reason}").ok();
     }
     for mail in mails.iter().rev() {
-        let _ = writeln!(
+        writeln!(
             text,
             "  mail      {:<9} {} {}",
             mail.status, mail.subject, mail.message_id
-        );
+        )
+        .ok();
     }
     text
 }

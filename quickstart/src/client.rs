@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No answer, or not one in the expected form.
-    #[error("no usable answer: {0}")]
+    #[error("no usable answer")]
     Http(#[from] reqwest::Error),
     /// Another status than the one expected.
     #[error("{request} answered {status}: {body}")]
@@ -45,26 +45,26 @@ pub enum ClientError {
 /// The answer to an accepted order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Placed {
-    pub(super) message: String,
-    pub(super) order_id: OrderId,
+pub(crate) struct Placed {
+    pub(crate) message: String,
+    pub(crate) order_id: OrderId,
 }
 
 /// An order in the read model.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct State {
-    pub(super) status: String,
-    pub(super) reason: Option<String>,
+pub(crate) struct State {
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
 }
 
 /// A mail in the list of the email service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Mail {
-    pub(super) status: String,
-    pub(super) state: String,
-    pub(super) subject: String,
-    pub(super) message_id: String,
+pub(crate) struct Mail {
+    pub(crate) status: String,
+    pub(crate) state: String,
+    pub(crate) subject: String,
+    pub(crate) message_id: String,
 }
 
 #[derive(Deserialize)]
@@ -72,25 +72,33 @@ struct Mails {
     emails: Vec<Mail>,
 }
 
-#[derive(Deserialize)]
-struct Product {
-    available: i64,
+/// A product of the catalogue.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Product {
+    pub(crate) name: String,
+    pub(crate) available: i64,
 }
 
-pub(super) struct Client {
+#[derive(Deserialize)]
+struct Products {
+    products: Vec<Product>,
+}
+
+/// Talks to the services of one system.
+pub(crate) struct Client {
     http: reqwest::Client,
     urls: Urls,
 }
 
 impl Client {
-    pub(super) fn new(urls: Urls) -> Self {
+    pub(crate) fn new(urls: Urls) -> Self {
         Self {
             http: reqwest::Client::new(),
             urls,
         }
     }
 
-    pub(super) async fn place(&self, product: &str, qty: i64) -> Result<Placed, ClientError> {
+    pub(crate) async fn place(&self, product: &str, qty: i64) -> Result<Placed, ClientError> {
         let url = format!("{}/api/v1/orders", self.urls.order);
         let order = json!({
             "name": product, "qty": qty, "price": 10000.0, "email": "you@example.com"
@@ -100,7 +108,7 @@ impl Client {
     }
 
     /// The order once it is `until`, or at its end.
-    pub(super) async fn follow(
+    pub(crate) async fn follow(
         &self,
         placed: &Placed,
         until: &str,
@@ -121,7 +129,7 @@ impl Client {
     }
 
     /// The order's mails, once there are `expected` and all are sent.
-    pub(super) async fn mails(
+    pub(crate) async fn mails(
         &self,
         placed: &Placed,
         expected: usize,
@@ -154,10 +162,17 @@ impl Client {
     }
 
     /// Pieces of `product` that can be ordered.
-    pub(super) async fn available(&self, product: &str) -> Result<i64, ClientError> {
+    pub(crate) async fn available(&self, product: &str) -> Result<i64, ClientError> {
         let url = format!("{}/api/v1/stock/{product}", self.urls.stock);
         let product: Product = answer(&url, self.http.get(&url), StatusCode::OK).await?;
         Ok(product.available)
+    }
+
+    /// All products, sorted by name.
+    pub(crate) async fn catalogue(&self) -> Result<Vec<Product>, ClientError> {
+        let url = format!("{}/api/v1/stock", self.urls.stock);
+        let list: Products = answer(&url, self.http.get(&url), StatusCode::OK).await?;
+        Ok(list.products)
     }
 }
 
