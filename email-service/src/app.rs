@@ -1,6 +1,7 @@
 //! The parts of the service put together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lettre::message::Mailbox;
@@ -73,6 +74,9 @@ pub(crate) async fn run(
     result
 }
 
+/// How long mails under way may take to end after a shutdown.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+
 fn participant(
     config: &Config,
     database: &Database,
@@ -111,14 +115,19 @@ fn worker(
     ))
 }
 
-/// Runs the worker, which knows another kind of shutdown, until this one.
+/// Runs the worker, which knows another kind of shutdown, until this one. A mail that is under way
+/// then, or whose result the database does not take, is left to its lease.
 async fn work(worker: MailWorker, shutdown: &Shutdown) {
     let stop = CancellationToken::new();
-    let pass_on = async {
+    let out_of_time = async {
         shutdown.cancelled().await;
         stop.cancel();
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
-    tokio::join!(worker.run(stop.clone()), pass_on);
+    tokio::select! {
+        () = worker.run(stop.clone()) => {}
+        () = out_of_time => tracing::warn!("A mail under way was left to its lease."),
+    }
 }
 
 fn outbox(transport: &Transport) -> Outbox {

@@ -9,7 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use base_domains::{BadRecord, OrderEvent, OrderId, OrderStatus, WireOrder, reason};
+use base_domains::{
+    BadRecord, Order, OrderEvent, OrderId, OrderStatus, WireLine, WireOrder, reason,
+};
 use service_runtime::participant::Decision;
 
 use crate::level::Level;
@@ -131,7 +133,7 @@ impl Decided {
             None => {}
         }
         let Some(lines) = &demand.lines else {
-            return rejected(order, reason::INVALID_ORDER);
+            return rejected(&shortened(order), reason::INVALID_ORDER);
         };
         if let UnknownProduct::Create(pieces) = unknown {
             self.create_missing(lines, pieces);
@@ -198,6 +200,28 @@ fn hold(
 
 fn reserved(order: &WireOrder) -> Decision {
     Decision::Append(OrderEvent::new(OrderStatus::Reserved, order.clone()))
+}
+
+/// Longest text that is repeated from an order that breaks the rules, in characters.
+const MAX_TEXT: usize = 254;
+
+/// What an invalid order says, but no more of it than of a valid one: its rejection has to fit into
+/// the log whatever size it came in.
+fn shortened(order: &WireOrder) -> WireOrder {
+    let text = |text: &String| text.chars().take(MAX_TEXT).collect::<String>();
+    let line = |line: &WireLine| WireLine {
+        name: text(&line.name),
+        ..line.clone()
+    };
+    WireOrder {
+        name: text(&order.name),
+        email: order.email.as_ref().map(text),
+        items: order
+            .items
+            .as_ref()
+            .map(|items| items.iter().take(Order::MAX_LINES).map(line).collect()),
+        ..order.clone()
+    }
 }
 
 fn rejected(order: &WireOrder, why: &str) -> Decision {

@@ -151,6 +151,7 @@ mod tests {
             heading: &heading,
             record: &record,
             home_partition: 0,
+            redriven: false,
         };
         assert_eq!(waiter.changed().now_or_never(), None);
         projection.committed(&[change]);

@@ -46,7 +46,7 @@ impl TopicSpec {
         }
     }
 
-    /// Topic settings that are always explicit (design section 2).
+    /// Topic settings that are always explicit.
     fn settings(&self) -> Vec<(&'static str, String)> {
         let in_sync = if self.replication >= 3 { 2 } else { 1 };
         let mut settings = vec![

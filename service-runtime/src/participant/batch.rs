@@ -1,4 +1,4 @@
-//! One batch: read, lock, fold, decide, commit, publish (design section 4).
+//! One batch: read, lock, fold, decide, commit, publish.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;

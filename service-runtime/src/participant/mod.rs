@@ -1,4 +1,4 @@
-//! The participant: one service's part in carrying orders to their end (design section 4).
+//! The participant: one service's part in carrying orders to their end.
 //!
 //! Per polled batch, inline between two polls and in one transaction: lock the order rows, fold
 //! the events into them, ask the service for its decision, store status, own rows, position and

@@ -91,6 +91,23 @@ fn the_appended_event_carries_the_order_as_it_came() {
     assert_eq!(level(&decided, BOOK), (3, 2, 0));
 }
 
+/// A megabyte of an order fits into the log once, but not with the headers of its rejection.
+#[test]
+fn the_rejection_of_an_oversized_order_is_small() {
+    let order = WireOrder {
+        name: "x".repeat(900_000),
+        email: Some("y".repeat(90_000)),
+        ..order(1, &[("new", 1); 1000])
+    };
+    let decided = decide_all(stock(&[]), &[request(OrderStatus::Pending, &order)]);
+    assert_rejected(&decided.decisions[0], reason::INVALID_ORDER);
+    let Decision::Append(event) = &decided.decisions[0] else {
+        panic!("{:?}", decided.decisions[0]);
+    };
+    assert_eq!(event.order.order_id, order.order_id);
+    assert!(event.to_json().unwrap().len() < 10_000);
+}
+
 #[test]
 fn one_line_too_many_reserves_nothing_at_all() {
     let order = order(1, &[(BOOK, 2), (PEN, 1), (BOOK, 4)]);

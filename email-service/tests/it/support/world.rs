@@ -60,6 +60,7 @@ impl Event {
             heading: &self.heading,
             record: &self.record,
             home_partition: 1,
+            redriven: false,
         }
     }
 }

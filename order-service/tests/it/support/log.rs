@@ -105,6 +105,7 @@ fn change(mark: &Mark, status: OrderStatus, before: Option<OrderStatus>) -> Chan
         heading: &mark.heading,
         record: &mark.record,
         home_partition: mark.record.partition,
+        redriven: false,
     }
 }
 
