@@ -91,18 +91,33 @@ struct World {
     shared: Arc<Shared<Arc<Reserve>>>,
     decider: Arc<Reserve>,
     log: Arc<Recorder>,
+    config: DatabaseConfig,
     _folder: tempfile::TempDir,
 }
 
+/// On SQLite, or on the PostgreSQL server that `TEST_POSTGRES` names.
 async fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+    let url = match std::env::var("TEST_POSTGRES") {
+        Ok(server) => in_a_schema_of_its_own(&server).await,
+        Err(_) => format!("sqlite://{}", folder.path().join("test.db").display()),
+    };
+    let config = DatabaseConfig::new(url);
+    let database = Database::open(&config).unwrap();
     database.migrate(&[]).await.unwrap();
-    world_on(database, folder)
+    world_on(config, database, folder)
 }
 
-fn world_on(database: Database, folder: tempfile::TempDir) -> World {
+async fn in_a_schema_of_its_own(server: &str) -> String {
+    let schema = format!("test_{}", uuid::Uuid::new_v4().simple());
+    let database = Database::open(&DatabaseConfig::new(server.to_owned())).unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+    sqlx::query(create).execute(database.pool()).await.unwrap();
+    database.close().await;
+    format!("{server}?options[search_path]={schema}")
+}
+
+fn world_on(config: DatabaseConfig, database: Database, folder: tempfile::TempDir) -> World {
     let kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
     let decider = Arc::new(Reserve::default());
     let participant = Participant::new(Parts {
@@ -135,6 +150,7 @@ fn world_on(database: Database, folder: tempfile::TempDir) -> World {
         shared: Arc::new(shared),
         decider,
         log,
+        config,
         _folder: folder,
     }
 }
@@ -272,13 +288,38 @@ async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_store
 #[tokio::test]
 async fn two_instances_that_handle_one_event_at_once_decide_once() {
     let world = world().await;
+    let connections = Database::open(&world.config).unwrap();
+    let mut other = handler::Handler::new(Arc::new(world.shared.clone_on(connections)));
     for round in 0..20 {
         let records = [pending(&format!("race {round}"), round)];
-        let (first, second) = tokio::join!(world.handle(&records), world.handle(&records));
+        let (first, second) = tokio::join!(world.handle(&records), other.handle(&records));
         first.unwrap();
         second.unwrap();
     }
     assert_eq!(world.decider.calls.load(Ordering::SeqCst), 20);
+}
+
+impl Shared<Arc<Reserve>> {
+    /// The same participant in another process: with connections of its own.
+    fn clone_on(&self, database: Database) -> Self {
+        Self {
+            name: self.name,
+            log_name: self.log_name,
+            group: self.group.clone(),
+            topic: self.topic.clone(),
+            decider: Arc::clone(&self.decider),
+            database,
+            store: self.store.clone(),
+            encoder: self.encoder.clone(),
+            producer: Arc::clone(&self.producer),
+            dead_letters: DeadLetters::new(Arc::clone(&self.producer), "orders", "stock"),
+            log_ends: self.log_ends.clone(),
+            progress: Progress::default(),
+            settings: self.settings.clone(),
+            log_health: Health::new(&Shutdown::new()).component("other"),
+            identity: self.identity.clone(),
+        }
+    }
 }
 
 /// Rule R2: a decision that fails keeps its fold, and a redrive to this group runs it again.
