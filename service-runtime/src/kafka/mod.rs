@@ -8,6 +8,7 @@ mod config;
 mod consumer;
 mod context;
 mod dead_letter;
+mod handler;
 mod log_ends;
 mod log_reader;
 mod producer;
@@ -16,10 +17,9 @@ mod record;
 mod topics;
 
 pub use config::{GroupProtocol, KafkaConfig};
-pub use consumer::{
-    Assigned, BatchHandler, ConsumerLoop, Interruption, LoopError, LoopSettings, Start,
-};
+pub use consumer::ConsumerLoop;
 pub use dead_letter::{DeadLetters, Letter, dead_letter_topic, dlt};
+pub use handler::{Assigned, BatchHandler, Interruption, LoopError, LoopSettings, Start};
 pub use log_ends::LogEnds;
 pub use log_reader::{ReadError, read_all};
 pub use producer::{Delivered, Delivery, EventProducer, KafkaProducer, NewRecord, ProduceError};
