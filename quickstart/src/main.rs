@@ -1,5 +1,6 @@
 //! `cargo demo`: the order system in one process.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,7 +31,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
+    // What is not text cannot be one of our settings.
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let mut reader = Reader::new(None, environment.clone());
     let mut log = LogConfig::read(&mut reader);
     if arguments.once && !environment.contains_key("LOG_LEVEL") {

@@ -168,6 +168,8 @@ impl System {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         settings.extend(environment.clone());
+        // One name for services that each need a group of their own.
+        settings.remove("KAFKA_GROUP");
         settings.extend(self.wiring(name));
         settings
     }
