@@ -59,6 +59,7 @@ impl Client {
     #[must_use]
     pub fn new(port: u16) -> Self {
         let http = reqwest::Client::builder()
+            .no_proxy()
             .timeout(Duration::from_secs(60))
             .build();
         Self {

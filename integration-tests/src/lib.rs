@@ -1,4 +1,5 @@
-//! The harness of the black-box tests: real processes, HTTP and Kafka, nothing of their inside.
+//! The harness of the black-box tests: real processes, HTTP and Kafka. Of the inside only the
+//! [`database`]s are read, after the fact, to compare what the services keep with what the log says.
 //!
 //! `TEST_KAFKA` chooses the broker: `embedded` (the default) or `HOST:PORT`. Tests share it, but
 //! never a topic or a group: each [`System`] has names of its own.

@@ -33,6 +33,12 @@ impl Log {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.config.topic
+    }
+
     /// Appends `value` as a stranger would: no key, no headers; returns partition and offset.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::wait::eventually_within;
+use crate::wait::{DEADLINE, eventually_within};
 
 /// A signal to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,7 @@ impl Process {
     /// The process cannot be started.
     #[must_use]
     pub fn start(service: &str, environment: &BTreeMap<String, String>, output: PathBuf) -> Self {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&output)
-            .unwrap();
+        let file = File::create(&output).unwrap();
         // Built with the tests, beside the folder of their binaries.
         let program = std::env::current_exe().unwrap();
         let program = program.parent().unwrap().parent().unwrap().join("service");
@@ -97,6 +93,29 @@ impl Process {
     /// The system does not know the process.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The port it listens on, as its log says.
+    ///
+    /// # Panics
+    /// It ended, or does not listen in time.
+    pub async fn port(&mut self) -> u16 {
+        let process = std::sync::Mutex::new(self);
+        eventually_within("port", DEADLINE, || async {
+            let mut process = process.lock().unwrap();
+            let output = process.output();
+            let line = output
+                .lines()
+                .find(|line| line.contains("Listening. address="));
+            let port = line.and_then(|line| line.trim().rsplit(':').next()?.parse().ok());
+            assert!(
+                port.is_some() || process.is_running(),
+                "{} ended",
+                process.name
+            );
+            port
+        })
+        .await
     }
 
     /// What it wrote so far, stdout and stderr.

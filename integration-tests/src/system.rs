@@ -1,7 +1,6 @@
 //! Order, stock and email service as processes, with topic, groups and databases of their own.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -82,13 +81,14 @@ impl SystemBuilder {
             email: Client::new(0),
             stock: Vec::new(),
             processes: BTreeMap::new(),
+            started: 0,
             settings,
             folder: TempDir::with_prefix("orders-test-").unwrap(),
         };
-        system.order = system.spawn("order", "order");
-        system.email = system.spawn("email", "email");
+        system.order = system.spawn("order", "order").await;
+        system.email = system.spawn("email", "email").await;
         for instance in 0..self.stock_instances {
-            let client = system.spawn("stock", &stock_name(instance));
+            let client = system.spawn("stock", &stock_name(instance)).await;
             system.stock.push(client);
         }
         system.until_ready().await;
@@ -115,6 +115,7 @@ pub struct System {
     pub stock: Vec<Client>,
     // Before the folder that they write to.
     processes: BTreeMap<String, Process>,
+    started: usize,
     settings: BTreeMap<String, String>,
     folder: TempDir,
 }
@@ -160,29 +161,28 @@ impl System {
     }
 
     /// Starts (again) the process `name` of `service`; returns its client.
-    pub fn spawn(&mut self, service: &str, name: &str) -> Client {
-        let port = free_port();
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub async fn spawn(&mut self, service: &str, name: &str) -> Client {
         let folder = self.folder.path();
+        let database = folder.join(format!("{service}.db"));
         let mut settings = self.settings.clone();
         settings.extend(
             [
-                ("HTTP_PORT", port.to_string()),
-                (
-                    "DATABASE_URL",
-                    format!(
-                        "sqlite://{}",
-                        folder.join(format!("{service}.db")).display()
-                    ),
-                ),
+                ("HTTP_PORT", "0".to_owned()),
+                ("DATABASE_URL", format!("sqlite://{}", database.display())),
                 ("EMAIL_FOLDER", self.mail_folder().display().to_string()),
                 ("KAFKA_GROUP", self.group(service)),
                 ("KAFKA_VIEW_GROUP", self.group("orders-view")),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        let output = folder.join(format!("{name}.log"));
-        self.processes
-            .insert(name.to_owned(), Process::start(service, &settings, output));
+        self.started += 1;
+        let output = folder.join(format!("{name}-{}.log", self.started));
+        let mut process = Process::start(service, &settings, output);
+        let port = process.port().await;
+        self.processes.insert(name.to_owned(), process);
         Client::new(port)
     }
 
@@ -250,10 +250,4 @@ impl System {
 #[must_use]
 pub fn order(product: &str, qty: i64) -> Value {
     json!({"name": product, "qty": qty, "price": 10000.0})
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -36,7 +35,7 @@ enum Breakable {
 }
 
 impl Breakable {
-    fn start() -> (Self, String) {
+    async fn start() -> (Self, String) {
         let stop = std::env::var("TEST_KAFKA_STOP");
         let start = std::env::var("TEST_KAFKA_START");
         if let (Choice::Given(servers), Ok(stop), Ok(start)) = (broker::choice(), stop, start) {
@@ -45,13 +44,9 @@ impl Breakable {
         }
         println!("The outage test freezes an embedded broker of its own.");
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let settings = BTreeMap::from([("BROKER_PORT".to_owned(), port.to_string())]);
-        let process = Process::start("broker", &settings, folder.path().join("broker.log"));
+        let settings = BTreeMap::new();
+        let mut process = Process::start("broker", &settings, folder.path().join("broker.log"));
+        let port = process.port().await;
         let broker = Self::Frozen {
             process,
             _folder: folder,
@@ -113,7 +108,7 @@ async fn traffic(system: &System, end: Instant) -> Vec<(Answer, Duration)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwards() {
-    let (broker, servers) = Breakable::start();
+    let (broker, servers) = Breakable::start().await;
     let mut system = SystemBuilder::new()
         .on(&servers)
         .set("KAFKA_DELIVERY_TIMEOUT", "3s")

@@ -55,7 +55,8 @@ pub(crate) async fn run_on(
         health: Health::new(&shutdown),
         storage: Storage::new(),
         config,
-        shutdown,
+        // Its own: a failure ends this service, and not those that share the caller's.
+        shutdown: shutdown.child(),
     };
     let (routes, projection, failure) = app.routes();
     let mut service = Service::new(&app.shutdown);

@@ -10,7 +10,7 @@ use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
 use service_runtime::telemetry::LogConfig;
 
-/// Group of the read model. `KAFKA_GROUP`, by default `orders`, belongs to the command side.
+/// Group of the read model. The command side will have one of its own, under another setting.
 const VIEW_GROUP: &str = "orders-view";
 const DATABASE_URL: &str = "sqlite://data/orders.db";
 /// How long before the server's own limit a handler answers.

@@ -93,7 +93,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(urls: Urls) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: http_client(),
             urls,
         }
     }
@@ -191,4 +191,13 @@ async fn answer<T: DeserializeOwned>(
         });
     }
     Ok(answer.json().await?)
+}
+
+/// A client for addresses of this machine: no proxy of the environment stands before them.
+pub(crate) fn http_client() -> reqwest::Client {
+    // Only TLS settings can make this fail, and there are none.
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap_or_default()
 }

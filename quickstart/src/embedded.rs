@@ -46,9 +46,9 @@ use self::quiet::Quiet;
 /// How long a broker may take to listen; it takes milliseconds.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a stop waits for the broker's thread.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
+const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 /// How long the broker's thread waits for its runtime; less than [`STOP_DEADLINE`].
-const RUNTIME_GRACE: Duration = Duration::from_secs(3);
+const RUNTIME_GRACE: Duration = Duration::from_secs(1);
 /// Between two attempts to connect to a broker that does not listen yet.
 const CONNECT_PAUSE: Duration = Duration::from_millis(5);
 /// How often a free port may be snatched by somebody else before `start` gives up.
@@ -93,7 +93,7 @@ pub enum EmbeddedBrokerError {
         port: u16,
     },
     /// The broker's thread did not end in time; it is left behind.
-    #[error("the embedded broker on port {port} did not stop within {} s", STOP_DEADLINE.as_secs())]
+    #[error("the embedded broker on port {port} did not stop within {STOP_DEADLINE:?}")]
     StillRunning {
         /// The port it listens on.
         port: u16,

@@ -3,6 +3,7 @@
 mod history;
 mod report;
 
+use std::path::Path;
 use std::time::Duration;
 
 use base_domains::OrderId;
@@ -64,6 +65,9 @@ pub enum OnceError {
     /// The log could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The mails cannot be looked at.
+    #[error("the mail folder cannot be read")]
+    Folder(#[source] std::io::Error),
     /// Something is not as it has to be.
     #[error("{title}: {what} is {found}, not {expected}")]
     Wrong {
@@ -112,8 +116,32 @@ async fn one(system: &System, client: &Client, case: &Case) -> Result<(), OnceEr
     let state = client.follow(&placed, last, WITHIN).await?;
     let mails = client.mails(&placed, case.mails.len(), WITHIN).await?;
     let history = log_of(system, placed.order_id).await?;
-    println!("{}", report::text(case, &placed, &history, &mails));
-    verify(case, &state, &history, &mails)
+    println!(
+        "{}",
+        report::text(case, &placed, state.reason.as_deref(), &history, &mails)
+    );
+    verify(case, &state, &history, &mails)?;
+    match system.mail_folder() {
+        Some(folder) => verify_files(case, &folder, &mails),
+        None => Ok(()),
+    }
+}
+
+/// Every mail that is said to be sent is a file with its Message-ID.
+fn verify_files(case: &Case, folder: &Path, mails: &[Mail]) -> Result<(), OnceError> {
+    let texts: Vec<String> = std::fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| std::fs::read_to_string(entry?.path()))
+                .collect()
+        })
+        .map_err(OnceError::Folder)?;
+    for mail in mails {
+        let header = format!("Message-ID: {}", mail.message_id);
+        let files = texts.iter().filter(|text| text.contains(&header)).count();
+        equal(case.title, "the number of files of a mail", files, 1)?;
+    }
+    Ok(())
 }
 
 async fn log_of(system: &System, order_id: OrderId) -> Result<Vec<Entry>, OnceError> {

@@ -13,13 +13,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::client::http_client;
 use crate::embedded::{EmbeddedBroker, EmbeddedBrokerError};
 use crate::ports::{PortError, Ports};
 
 /// How long the services may take to get ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long the services may take to end.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
+const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at a service that is not ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What the environment may change.
@@ -200,7 +201,7 @@ impl System {
     /// # Errors
     /// One ended, or they are not ready in time.
     pub async fn until_ready(&mut self) -> Result<(), SystemError> {
-        let client = reqwest::Client::new();
+        let client = http_client();
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         for url in [&self.urls.order, &self.urls.stock, &self.urls.email] {
             loop {

@@ -9,6 +9,8 @@ use super::{Mailer, SendError, SmtpUrl};
 use crate::message::Outgoing;
 
 /// A connection that was idle for longer is not used again; most servers close it after minutes.
+/// How long all farewells to the server may take: nothing depends on them.
+const FAREWELL: Duration = Duration::from_secs(2);
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// How patient the client is.
@@ -58,11 +60,17 @@ impl SmtpMailer {
         }
     }
 
-    /// Ends the kept connections.
+    /// Ends the kept connections, politely if the server answers at once.
     pub async fn close(&self) {
         let sessions = std::mem::take(&mut *self.lock());
-        for session in sessions {
-            session.quit(self.settings.timeout).await;
+        let limit = self.settings.timeout;
+        let farewells = async {
+            for session in sessions {
+                session.quit(limit).await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, farewells).await.is_err() {
+            tracing::debug!("The SMTP server did not answer the farewell.");
         }
     }
 

@@ -1,4 +1,5 @@
-//! The services and the embedded broker as child processes: `service order|stock|email|broker`.
+//! The services and the embedded broker as child processes; `SERVICE` says which: order, stock,
+//! email or broker.
 //!
 //! Each is exactly what its own binary runs; one file makes sure that it is built with the tests.
 
@@ -52,6 +53,7 @@ impl ServiceConfig for BrokerConfig {
 
 async fn broker(config: BrokerConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let broker = EmbeddedBroker::start(config.port)?;
+    tracing::info!(address = broker.bootstrap_servers(), "Listening.");
     shutdown.cancelled().await;
     broker.stop().context("the broker did not stop")
 }

@@ -17,7 +17,7 @@ async fn a_terminated_service_ends_cleanly_and_its_successor_takes_over() {
         system.process(name).signal(signal);
         let status = system.process(name).ended(Duration::from_secs(20)).await;
         assert_eq!(status.code(), Some(0), "{}", system.process(name).output());
-        let client = system.spawn(service, name);
+        let client = system.spawn(service, name).await;
         match service {
             "stock" => system.stock[0] = client,
             "email" => system.email = client,

@@ -7,7 +7,13 @@ use super::history::Entry;
 use crate::client::{Mail, Placed};
 
 /// The order, its history and its mails.
-pub(super) fn text(case: &Case, placed: &Placed, history: &[Entry], mails: &[Mail]) -> String {
+pub(super) fn text(
+    case: &Case,
+    placed: &Placed,
+    reason: Option<&str>,
+    history: &[Entry],
+    mails: &[Mail],
+) -> String {
     let mut text = format!(
         "Order {}: {} x {}, {}\n  answer    201 {}\n",
         placed.order_id, case.qty, case.product, case.title, placed.message
@@ -24,7 +30,7 @@ pub(super) fn text(case: &Case, placed: &Placed, history: &[Entry], mails: &[Mai
         )
         .ok();
     }
-    if let Some(reason) = case.reason {
+    if let Some(reason) = reason {
         writeln!(text, "  reason    {reason}").ok();
     }
     for mail in mails.iter().rev() {
