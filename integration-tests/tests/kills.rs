@@ -153,19 +153,11 @@ async fn verify_stock(system: &System, accepted: &Accepted, folded: &BTreeMap<St
     );
 }
 
-/// Events that the fold had seen already, counted since the process started.
-fn ignored(metrics: &str) -> u64 {
-    let value = |effect: &str| {
-        let name = format!(r#"events_total{{participant="stock",effect="{effect}"}}"#);
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        line.map(|value| value.trim().parse().unwrap())
-    };
-    let effective: Option<u64> = value("effective");
-    assert!(
-        effective.is_some(),
-        "the metric has another name:\n{metrics}"
-    );
-    value("ignored").unwrap_or(0)
+/// Events of one effect on the fold, counted since the process started.
+fn counted(metrics: &str, effect: &str) -> u64 {
+    let name = format!(r#"events_total{{participant="stock",effect="{effect}"}}"#);
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    line.map_or(0, |value| value.trim().parse().unwrap())
 }
 
 async fn print_redelivered(system: &System) {
@@ -173,10 +165,13 @@ async fn print_redelivered(system: &System) {
     let records: usize = orders.values().map(|story| story.records).sum();
     let events: usize = orders.values().map(|story| story.event_ids.len()).sum();
     let repeated = records - events;
-    let mut redelivered = 0;
+    let (mut redelivered, mut effective) = (0, 0);
     for stock in &system.stock {
-        redelivered += ignored(&stock.get("/metrics").await.text);
+        let metrics = stock.get("/metrics").await.text;
+        redelivered += counted(&metrics, "ignored");
+        effective += counted(&metrics, "effective");
     }
+    assert!(effective > 0, "the metric has another name");
     println!(
         "{} orders, {records} records; the running stock-services were given {redelivered} events again ({:.2} %), \
          and {repeated} outcomes were appended again",
