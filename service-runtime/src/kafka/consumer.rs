@@ -24,8 +24,6 @@ use super::{
 use crate::health::Component;
 use crate::lifecycle::Shutdown;
 
-/// How often a partition is read again where an offset is missing.
-const GAP_RETRIES: u32 = 5;
 /// How often an idle loop shows that it lives.
 const TICK: Duration = Duration::from_secs(1);
 /// Bound of one question to the broker about a new partition.
@@ -45,10 +43,6 @@ pub struct ConsumerLoop<H> {
     batch: Vec<Record>,
     /// Where records arrived for partitions that were not checked yet: read again from there.
     read_again: BTreeMap<PartitionId, i64>,
-    /// Offset of the record that has to come next, by partition.
-    next: BTreeMap<PartitionId, i64>,
-    /// Where offsets were missing, and how often the log was read again from there.
-    gaps: BTreeMap<PartitionId, (i64, u32)>,
     blocked: Option<Blocked>,
 }
 
@@ -94,8 +88,6 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             partitions: BTreeMap::new(),
             batch: Vec::new(),
             read_again: BTreeMap::new(),
-            next: BTreeMap::new(),
-            gaps: BTreeMap::new(),
             blocked: None,
         })
     }
@@ -179,9 +171,8 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         self.note_rebalances();
         match received {
             Ok(record) => {
-                if self.partitions.get(&record.partition) == Some(&true) && self.is_next(&record) {
+                if self.partitions.get(&record.partition) == Some(&true) {
                     // Paused or not, it is the next one of its partition (rule R8).
-                    self.next.insert(record.partition, record.offset + 1);
                     self.batch.push(record);
                 } else {
                     self.read_again
@@ -198,38 +189,6 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 self.judge(&error)
             }
         }
-    }
-
-    /// Whether no offset is missing before `record`. If one is, the partition is read again from
-    /// there a few times: a broker may show a record before the one that it appended first. What
-    /// stays missing was deleted, or is the marker of somebody's transaction.
-    fn is_next(&mut self, record: &Record) -> bool {
-        let partition = record.partition;
-        let expected = self.next.get(&partition).copied().unwrap_or(record.offset);
-        if record.offset <= expected {
-            return true;
-        }
-        let tries = match self.gaps.get(&partition) {
-            Some((at, tries)) if *at == expected => tries + 1,
-            _ => 1,
-        };
-        if tries > GAP_RETRIES {
-            metrics::counter!("log_gaps_total", "group" => self.group.clone()).increment(1);
-            tracing::warn!(
-                group = self.group,
-                partition,
-                expected,
-                found = record.offset,
-                "Offsets are missing from the log."
-            );
-            self.gaps.remove(&partition);
-            return true;
-        }
-        self.gaps.insert(partition, (expected, tries));
-        self.partitions.insert(partition, false);
-        self.read_again.insert(partition, expected);
-        self.flow(Flow::Pause, &[partition]);
-        false
     }
 
     /// Most errors are news about connections, which librdkafka mends by itself.
@@ -273,7 +232,6 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                     for partition in partitions {
                         self.partitions.insert(partition, false);
                         self.read_again.remove(&partition);
-                        self.next.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
                     }
                 }
@@ -281,7 +239,6 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                     tracing::info!(group = self.group, ?partitions, "Partitions revoked.");
                     for partition in partitions {
                         self.partitions.remove(&partition);
-                        self.next.remove(&partition);
                         self.progress.forget(partition);
                         self.read_again.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
@@ -316,11 +273,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
     async fn check(&mut self, partition: PartitionId) -> Result<(), Interruption> {
         let assigned = self.stand_of(partition).await?;
         let start = self.handler.check(&assigned).await?;
-        let again = self.read_again.get(&partition).copied();
         let seek = match start {
-            // Of a partition that was checked before, only what comes next is missing.
-            Start::At(offset) if !self.next.contains_key(&partition) => Some(offset),
-            _ => again,
+            Start::At(offset) => Some(offset),
+            Start::Committed => self.read_again.get(&partition).copied(),
         };
         if let Some(offset) = seek {
             tracing::info!(
@@ -337,7 +292,6 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             Start::At(offset) => offset,
             Start::Committed => assigned.committed.unwrap_or(assigned.begin),
         };
-        self.next.insert(partition, seek.unwrap_or(position));
         self.progress.advance(partition, position);
         if self.blocked.is_none() {
             self.flow(Flow::Resume, &[partition]);
