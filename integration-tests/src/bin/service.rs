@@ -53,7 +53,7 @@ impl ServiceConfig for BrokerConfig {
 
 async fn broker(config: BrokerConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let broker = EmbeddedBroker::start(config.port)?;
-    tracing::info!(address = broker.bootstrap_servers(), "Listening.");
+    tracing::info!(address = %broker.bootstrap_servers(), "Listening.");
     shutdown.cancelled().await;
     broker.stop().context("the broker did not stop")
 }
