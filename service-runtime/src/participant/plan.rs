@@ -128,44 +128,11 @@ pub(super) fn fold(kinds: &[Kind], rows: &mut BTreeMap<OrderId, OrderRow>) -> Pl
 
 #[cfg(test)]
 mod tests {
-    use base_domains::{Encoder, OrderEvent, WireOrder, home_partition};
-
+    use super::super::tests::{PARTITIONS, named, order};
     use super::*;
 
-    const PARTITIONS: i32 = 3;
-
-    fn order(key: &str) -> OrderId {
-        OrderId::from_idempotency_key("test", key)
-    }
-
     fn record(order_id: OrderId, status: OrderStatus) -> Record {
-        let wire = WireOrder {
-            order_id,
-            name: "book order".to_owned(),
-            qty: 5,
-            price: 10000.0,
-            email: None,
-            items: None,
-        };
-        let encoder = Encoder {
-            writer: "test".to_owned(),
-            type_id: None,
-        };
-        let encoded = encoder
-            .encode(
-                &OrderEvent::new(status, wire),
-                jiff::Timestamp::UNIX_EPOCH,
-                None,
-            )
-            .unwrap();
-        Record {
-            partition: home_partition(order_id, PARTITIONS),
-            offset: 0,
-            timestamp: None,
-            key: Some(encoded.key.clone().into_bytes()),
-            headers: encoded.header_bytes(),
-            value: Some(encoded.value.into_bytes()),
-        }
+        named(order_id, "book order", status, 0)
     }
 
     fn redriven(order_id: OrderId, status: OrderStatus, group: &str) -> Record {

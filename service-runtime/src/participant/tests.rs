@@ -10,7 +10,7 @@ use super::*;
 use crate::database::{DatabaseConfig, Tx};
 use crate::kafka::{BatchHandler, Delivered, Delivery, NewRecord, ProduceError, Record};
 
-const PARTITIONS: i32 = 3;
+pub(super) const PARTITIONS: i32 = 3;
 
 /// Keeps what is produced; can refuse a topic.
 #[derive(Default)]
@@ -178,11 +178,11 @@ impl World {
     }
 }
 
-fn order(key: &str) -> OrderId {
+pub(super) fn order(key: &str) -> OrderId {
     OrderId::from_idempotency_key("test", key)
 }
 
-fn named(order_id: OrderId, name: &str, status: OrderStatus, offset: i64) -> Record {
+pub(super) fn named(order_id: OrderId, name: &str, status: OrderStatus, offset: i64) -> Record {
     let wire = WireOrder {
         order_id,
         name: name.to_owned(),
