@@ -71,7 +71,6 @@ async fn place(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a real Kafka, see ADR 5: TEST_KAFKA=HOST:PORT cargo test … -- --include-ignored"]
 async fn no_order_is_lost_and_none_reserved_twice_when_one_instance_dies_and_one_freezes() {
     let mut system = SystemBuilder::new().stock_instances(2).start().await;
     let mut accepted = Accepted::new();

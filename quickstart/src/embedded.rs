@@ -23,25 +23,21 @@
 //! [nisshi-broker]: https://crates.io/crates/nisshi-broker
 
 mod quiet;
+mod server;
+mod storage;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nisshi_broker::broker::Broker;
-use nisshi_broker::coordinator::group::administrator::{Controller, GroupCoordinatorConfig};
-use nisshi_storage::ArcDynStorage;
-use reqwest::Url;
-use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::time::{self, Instant};
 use tracing::Dispatch;
-use uuid::Uuid;
 
 use self::quiet::Quiet;
+use self::server::Server;
 
 /// How long a broker may take to listen; it takes milliseconds.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -49,16 +45,8 @@ const START_DEADLINE: Duration = Duration::from_secs(10);
 const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 /// How long the broker's thread waits for its runtime; less than [`STOP_DEADLINE`].
 const RUNTIME_GRACE: Duration = Duration::from_secs(1);
-/// Between two attempts to connect to a broker that does not listen yet.
-const CONNECT_PAUSE: Duration = Duration::from_millis(5);
-/// How often a free port may be snatched by somebody else before `start` gives up.
-const FREE_PORT_ATTEMPTS: usize = 5;
 /// Of the broker's thread and of the threads of its runtime.
 const THREAD_NAME: &str = "embedded-broker";
-/// The only node of the cluster.
-const NODE_ID: i32 = 1;
-
-type KafkaBroker = Broker<Controller<ArcDynStorage>, ArcDynStorage>;
 
 /// Why the embedded broker did not start, or did not stop.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +59,15 @@ pub enum EmbeddedBrokerError {
         /// The port that was asked for.
         port: u16,
     },
-    /// The operating system did not give a free port.
-    #[error("no free port on 127.0.0.1 for the embedded broker")]
-    NoFreePort(#[source] io::Error),
+    /// The operating system refuses the port, or has no free one if it is 0.
+    #[error("the embedded broker cannot listen on port {port} of 127.0.0.1")]
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
     /// The operating system did not give the broker its thread or its runtime.
     #[error("the embedded broker could not start its thread")]
     Thread(#[source] io::Error),
@@ -121,22 +115,6 @@ impl EmbeddedBroker {
     /// [`EmbeddedBrokerError::PortInUse`] if something listens on `port`; the other variants if
     /// the operating system refuses a port or a thread, or the broker does not get ready.
     pub fn start(port: u16) -> Result<Self, EmbeddedBrokerError> {
-        if port != 0 {
-            return Self::start_on(port);
-        }
-        // The broker must advertise its port before it binds it, so a free one is looked up
-        // first, and another process may be faster.
-        let mut result = Self::start_on(free_port()?);
-        for _ in 1..FREE_PORT_ATTEMPTS {
-            if !matches!(result, Err(EmbeddedBrokerError::PortInUse { .. })) {
-                break;
-            }
-            result = Self::start_on(free_port()?);
-        }
-        result
-    }
-
-    fn start_on(port: u16) -> Result<Self, EmbeddedBrokerError> {
         let (stop, stopped) = oneshot::channel();
         let (ready_sender, ready) = mpsc::channel();
         let (ended_sender, ended) = mpsc::channel();
@@ -149,18 +127,16 @@ impl EmbeddedBroker {
                 drop(ended_sender);
             })
             .map_err(EmbeddedBrokerError::Thread)?;
-        let broker = Self {
+        let port = ready
+            .recv_timeout(START_DEADLINE)
+            .unwrap_or(Err(EmbeddedBrokerError::NotReady { port }))?;
+        Ok(Self {
             port,
             bootstrap_servers: format!("{}:{port}", Ipv4Addr::LOCALHOST),
             stop: Some(stop),
             ended,
             thread: Some(thread),
-        };
-        match ready.recv_timeout(START_DEADLINE) {
-            Ok(Ok(())) => Ok(broker),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(EmbeddedBrokerError::NotReady { port }),
-        }
+        })
     }
 
     /// What a Kafka client sets as `bootstrap.servers`, for example `127.0.0.1:9092`.
@@ -173,7 +149,7 @@ impl EmbeddedBroker {
         self.port
     }
 
-    /// Closes the listener and every connection and waits for the broker's thread, at most 5 s.
+    /// Closes the listener and every connection and waits for the broker's thread, at most 1.5 s.
     /// Records, groups and offsets are gone. Clients see a broker that is down.
     ///
     /// # Errors
@@ -210,14 +186,7 @@ impl Drop for EmbeddedBroker {
     }
 }
 
-fn free_port() -> Result<u16, EmbeddedBrokerError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(EmbeddedBrokerError::NoFreePort)
-}
-
-type Ready = mpsc::Sender<Result<(), EmbeddedBrokerError>>;
+type Ready = mpsc::Sender<Result<u16, EmbeddedBrokerError>>;
 
 /// The whole life of the broker's thread.
 fn run(port: u16, ready: &Ready, stopped: oneshot::Receiver<()>, logs: Dispatch) {
@@ -235,70 +204,19 @@ fn run(port: u16, ready: &Ready, stopped: oneshot::Receiver<()>, logs: Dispatch)
         }
     };
     runtime.block_on(async {
-        tokio::select! {
-            result = serve(port, ready) => {
-                if let Err(error) = result {
-                    ready.send(Err(error)).ok();
-                }
+        let server = match Server::bind(port).await {
+            Ok(server) => server,
+            Err(error) => {
+                ready.send(Err(error)).ok();
+                return;
             }
+        };
+        ready.send(Ok(server.port())).ok();
+        tokio::select! {
+            () = server.serve() => {}
             // Either a message or the sender was dropped: both mean stop.
             _ = stopped => {}
         }
     });
     runtime.shutdown_timeout(RUNTIME_GRACE);
-}
-
-/// Serves until it fails or is dropped, and says through `ready` when it accepts connections.
-async fn serve(port: u16, ready: &Ready) -> Result<(), EmbeddedBrokerError> {
-    let failed = |source: nisshi_broker::Error| match source {
-        nisshi_broker::Error::ListenerInUse { .. } => EmbeddedBrokerError::PortInUse { port },
-        source => EmbeddedBrokerError::Broker {
-            port,
-            source: Box::new(source),
-        },
-    };
-    let mut broker = build(port).await.map_err(failed)?;
-    broker.register().await.map_err(failed)?;
-    let mut serving = std::pin::pin!(broker.listen(Instant::now()));
-    tokio::select! {
-        // First: if somebody else listens on the port, the connection below would succeed too.
-        biased;
-        result = &mut serving => return result.map_err(failed),
-        () = accepting(port) => {}
-    }
-    ready.send(Ok(())).ok();
-    let result = serving.await.map_err(failed);
-    tracing::error!(port, ?result, "The embedded broker ended by itself.");
-    result
-}
-
-async fn build(port: u16) -> Result<KafkaBroker, nisshi_broker::Error> {
-    let listener = format!("tcp://{}:{port}", Ipv4Addr::LOCALHOST);
-    KafkaBroker::builder()
-        .node_id(NODE_ID)
-        // A new log is another cluster, and clients that remember the id can tell.
-        .cluster_id(format!("embedded-{}", Uuid::now_v7().simple()))
-        .incarnation_id(Uuid::now_v7())
-        .listener(listener.parse()?)
-        .advertised_listener(listener.parse::<Url>()?)
-        .storage("memory://embedded/".parse()?)
-        // No progress bars and no lines on the standard output.
-        .silent(true)
-        .group_coordinator(GroupCoordinatorConfig {
-            // The default of 3 s is for the many members of a large group.
-            initial_rebalance_delay: Duration::ZERO,
-            poll_interval: Duration::from_millis(100),
-        })
-        .build()
-        .await
-}
-
-/// Returns when something accepts connections on the port.
-async fn accepting(port: u16) {
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-        .await
-        .is_err()
-    {
-        time::sleep(CONNECT_PAUSE).await;
-    }
 }

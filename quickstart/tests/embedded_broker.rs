@@ -127,6 +127,53 @@ async fn records_of_one_key_stay_in_one_partition_in_the_order_they_were_sent() 
     assert_eq!(homes.len(), 5);
 }
 
+/// A broker that shows the end of its log before the records up to there can be read lets a reader
+/// go past them for good.
+#[tokio::test]
+async fn readers_miss_no_record_while_many_producers_append_to_their_partition() {
+    const PRODUCERS: usize = 8;
+    const RECORDS: i64 = 3000;
+    let broker = EmbeddedBroker::start(0).unwrap();
+    create_topic(&broker).await;
+    let reading: Vec<_> = (0..4)
+        .map(|group| {
+            let reader = join(&broker, &format!("readers-{group}"));
+            tokio::spawn(async move {
+                for expected in 0..RECORDS {
+                    let message = timeout(DEADLINE, reader.recv()).await;
+                    let message = message.expect("a record within the deadline").unwrap();
+                    assert_eq!(message.offset(), expected, "the next record of the log");
+                }
+            })
+        })
+        .collect();
+
+    let producing: Vec<_> = (0..PRODUCERS)
+        .map(|_| {
+            // One record per request, so that as many appends as possible meet.
+            let producer: FutureProducer = client(&broker)
+                .set("acks", "all")
+                .set("enable.idempotence", "true")
+                .set("linger.ms", "0")
+                .set("batch.num.messages", "1")
+                .create()
+                .unwrap();
+            tokio::spawn(async move {
+                for _ in 0..RECORDS / PRODUCERS as i64 {
+                    let record = FutureRecord::to(TOPIC)
+                        .partition(0)
+                        .key("order")
+                        .payload("{}");
+                    producer.send(record, DEADLINE).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in producing.into_iter().chain(reading) {
+        task.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn each_broker_is_a_new_cluster_with_an_empty_log() {
     let first = EmbeddedBroker::start(0).unwrap();
