@@ -1,6 +1,8 @@
 //! The log as a Kafka client sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, read};
@@ -9,6 +11,7 @@ use service_runtime::kafka::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+const CONSOLE_PRODUCER: &str = "TEST_KAFKA_CONSOLE_PRODUCER";
 
 /// A topic to write to and to read as a whole.
 #[derive(Debug, Clone)]
@@ -53,6 +56,35 @@ impl Log {
         };
         let delivered = self.producer.enqueue(&record).unwrap().await.unwrap();
         (delivered.partition, delivered.offset)
+    }
+
+    /// Appends each line as a stranger would, by `TEST_KAFKA_CONSOLE_PRODUCER` where it is set: a
+    /// shell command such as `kafka-console-producer.sh --bootstrap-server HOST:PORT`.
+    ///
+    /// # Panics
+    /// The command fails, or a line is not acknowledged.
+    pub async fn append_lines(&self, lines: &[String]) {
+        let Ok(command) = std::env::var(CONSOLE_PRODUCER) else {
+            for line in lines {
+                self.append_bare(line.as_bytes()).await;
+            }
+            return;
+        };
+        println!("{} lines are written by `{command}`.", lines.len());
+        let (topic, input) = (self.topic().to_owned(), lines.join("\n"));
+        let written = tokio::task::spawn_blocking(move || {
+            let mut shell = Command::new("sh")
+                .args(["-c", &format!("{command} --topic \"$1\""), "sh", &topic])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdin = shell.stdin.take().unwrap();
+            stdin.write_all(input.as_bytes()).unwrap();
+            drop(stdin);
+            shell.wait().unwrap()
+        });
+        let status = written.await.unwrap();
+        assert!(status.success(), "{CONSOLE_PRODUCER}: {status}");
     }
 
     /// Every record of the topic.

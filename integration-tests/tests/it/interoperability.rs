@@ -15,12 +15,8 @@ async fn the_tutorials_record_without_key_and_headers_is_reserved_and_mailed() {
     let system = System::start().await;
     // More than there are partitions, so that some are not in their home partition.
     let orders: Vec<Uuid> = (0..10).map(|_| Uuid::new_v4()).collect();
-    for order_id in &orders {
-        system
-            .log
-            .append_bare(tutorial_record(*order_id).as_bytes())
-            .await;
-    }
+    let lines: Vec<String> = orders.iter().copied().map(tutorial_record).collect();
+    system.log.append_lines(&lines).await;
     for order_id in &orders {
         let order_id = order_id.to_string();
         assert_eq!(system.settled(&order_id).await["status"], "RESERVED");
@@ -46,6 +42,29 @@ async fn a_bare_order_of_nothing_is_rejected_as_invalid() {
         system.log.dead_letters(&system.group("stock")).await,
         vec![]
     );
+}
+
+#[tokio::test]
+async fn a_line_of_garbage_is_dead_lettered_and_the_order_in_the_next_line_works() {
+    let system = System::start().await;
+    let order_id = Uuid::new_v4();
+    let garbage = "no order at all".to_owned();
+    system
+        .log
+        .append_lines(&[garbage.clone(), tutorial_record(order_id)])
+        .await;
+    assert_eq!(
+        system.settled(&order_id.to_string()).await["status"],
+        "RESERVED"
+    );
+    for service in ["stock", "email"] {
+        let group = system.group(service);
+        let letter = eventually("dead letter", || async {
+            system.log.dead_letters(&group).await.pop()
+        })
+        .await;
+        assert_eq!(letter.value.as_deref(), Some(garbage.as_bytes()));
+    }
 }
 
 #[tokio::test]
