@@ -1,12 +1,11 @@
-//! A whole participant on librdkafka's mock cluster and SQLite.
+//! A whole participant on librdkafka's mock cluster.
 
-// A test fails by panicking, in its helpers too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use base_domains::{
-    EncodedEvent, Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, home_partition,
+    EncodedEvent, Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, header, home_partition,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -21,13 +20,29 @@ use service_runtime::participant::{
     Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts, SweepSettings,
 };
 use sqlx::Row;
+use test_support::{Test, TestDatabase, test};
 use tokio::task::JoinHandle;
+
+use crate::support::{Fresh, eventually, number};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(an_order_is_decided_and_its_outcome_read_back_from_the_log).threads(2),
+        test!(an_outcome_that_the_log_lost_is_swept_into_it).threads(2),
+        test!(a_log_that_is_shorter_than_the_database_stops_the_participant).threads(2),
+        test!(a_topic_with_another_number_of_partitions_stops_the_participant).threads(2),
+        test!(a_broker_that_is_down_at_start_is_waited_for).threads(2),
+        test!(instances_that_handle_the_same_events_at_once_decide_once).threads(2),
+        test!(a_failed_decision_keeps_the_fold_until_its_redrive).threads(2),
+    ]
+}
 
 const DEADLINE: Duration = Duration::from_secs(40);
 const PARTITIONS: i32 = 3;
 
-/// Reserves every pending order.
-struct Reserve;
+/// Reserves every pending order, and counts them.
+#[derive(Clone, Default)]
+struct Reserve(Arc<AtomicUsize>);
 
 impl Decider for Reserve {
     async fn decide(
@@ -37,6 +52,7 @@ impl Decider for Reserve {
     ) -> Result<Vec<Decision>, DecideError> {
         let decide = |change: &Change<'_>| match (change.status, change.event()) {
             (OrderStatus::Pending, Ok(event)) => {
+                self.0.fetch_add(1, SeqCst);
                 Decision::Append(OrderEvent::new(OrderStatus::Reserved, event.order))
             }
             (_, Err(error)) => Decision::unreadable(&error),
@@ -51,12 +67,12 @@ struct World {
     mock: MockCluster<'static, DefaultProducerContext>,
     kafka: KafkaConfig,
     producer: KafkaProducer,
+    config: DatabaseConfig,
     database: Database,
     health: Health,
-    _folder: tempfile::TempDir,
 }
 
-async fn world() -> World {
+async fn world(database: TestDatabase) -> World {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("orders", PARTITIONS, 1).unwrap();
     mock.create_topic("orders.stock.dlt", PARTITIONS, 1)
@@ -65,28 +81,34 @@ async fn world() -> World {
     kafka.create_topics = false;
     kafka.session_timeout = Duration::from_secs(4);
     kafka.fetch_wait_max = Duration::from_millis(20);
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
-    database.migrate(&[]).await.unwrap();
+    let Fresh { config, database } = Fresh::new(database).await;
     World {
         mock,
         producer: KafkaProducer::new(&kafka).unwrap(),
         kafka,
+        config,
         database,
         health: Health::new(&Shutdown::new()),
-        _folder: folder,
     }
 }
 
 impl World {
     fn participant(&self) -> Participant<Reserve> {
+        self.participant_of("stock", self.database.clone(), Reserve::default())
+    }
+
+    fn participant_of(
+        &self,
+        group: &str,
+        database: Database,
+        decider: Reserve,
+    ) -> Participant<Reserve> {
         Participant::new(Parts {
             name: "stock",
             writer: "stock-service",
             log_name: None,
-            decider: Reserve,
-            database: self.database.clone(),
+            decider,
+            database,
             kafka: self.kafka.clone(),
             producer: self.producer.clone(),
             settings: ParticipantSettings {
@@ -94,7 +116,7 @@ impl World {
                     interval: Duration::from_millis(100),
                     max_backoff: Duration::from_secs(1),
                 },
-                ..ParticipantSettings::for_group("stock")
+                ..ParticipantSettings::for_group(group)
             },
             health: self.health.clone(),
         })
@@ -111,8 +133,16 @@ impl World {
     }
 
     async fn append(&self, event: &EncodedEvent) {
-        let record = NewRecord::event("orders", event);
-        self.producer.enqueue(&record).unwrap().await.unwrap();
+        self.append_record(&NewRecord::event("orders", event)).await;
+    }
+
+    async fn append_record(&self, record: &NewRecord) {
+        self.producer.enqueue(record).unwrap().await.unwrap();
+    }
+
+    async fn failed(&self) -> i64 {
+        let sql = "SELECT COUNT(*) FROM participant_orders WHERE failure = 1";
+        number(&self.database, sql).await
     }
 
     async fn status(&self, order_id: OrderId) -> String {
@@ -163,9 +193,8 @@ fn event(order_id: OrderId, status: OrderStatus, writer: &str) -> EncodedEvent {
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_decided_and_its_outcome_read_back_from_the_log() {
-    let world = world().await;
+async fn an_order_is_decided_and_its_outcome_read_back_from_the_log(database: TestDatabase) {
+    let world = world(database).await;
     let (shutdown, running) = world.start();
     let order_id = OrderId::from_idempotency_key("test", "flow");
     world
@@ -194,9 +223,8 @@ async fn an_order_is_decided_and_its_outcome_read_back_from_the_log() {
 }
 
 /// Rule R9: what was stored and never appeared in the log is appended by the sweep.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_the_log_lost_is_swept_into_it() {
-    let world = world().await;
+async fn an_outcome_that_the_log_lost_is_swept_into_it(database: TestDatabase) {
+    let world = world(database).await;
     let order_id = OrderId::from_idempotency_key("test", "lost");
     let home = home_partition(order_id, PARTITIONS);
     let outcome = event(order_id, OrderStatus::Reserved, "stock-service");
@@ -218,9 +246,8 @@ async fn an_outcome_that_the_log_lost_is_swept_into_it() {
 }
 
 /// Rule R6: offsets of another log mean nothing; going on would pass over orders.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_is_shorter_than_the_database_stops_the_participant() {
-    let world = world().await;
+async fn a_log_that_is_shorter_than_the_database_stops_the_participant(database: TestDatabase) {
+    let world = world(database).await;
     sqlx::query("INSERT INTO participant_positions (participant, partition_id, next_offset) VALUES ('stock', 1, 50)")
         .execute(world.database.pool())
         .await
@@ -235,9 +262,8 @@ async fn a_log_that_is_shorter_than_the_database_stops_the_participant() {
 }
 
 /// Rules R4 and R6: the database says which cluster and how many partitions it was filled from.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_with_another_number_of_partitions_stops_the_participant() {
-    let world = world().await;
+async fn a_topic_with_another_number_of_partitions_stops_the_participant(database: TestDatabase) {
+    let world = world(database).await;
     sqlx::query("INSERT INTO participant_logs (participant, cluster_id, topic, partitions) VALUES ('stock', 'other', 'orders', 6)")
         .execute(world.database.pool())
         .await
@@ -250,9 +276,8 @@ async fn a_topic_with_another_number_of_partitions_stops_the_participant() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_down_at_start_is_waited_for() {
-    let world = world().await;
+async fn a_broker_that_is_down_at_start_is_waited_for(database: TestDatabase) {
+    let world = world(database).await;
     world.mock.broker_down(-1).unwrap();
     let (shutdown, running) = world.start();
     let waiting = tokio::time::timeout(DEADLINE, async {
@@ -274,6 +299,69 @@ async fn a_broker_that_is_down_at_start_is_waited_for() {
         .append(&event(order_id, OrderStatus::Pending, "order-service"))
         .await;
     world.until_status(order_id, "RESERVED").await;
+    shutdown.trigger();
+    ended(running).await.unwrap();
+}
+
+/// Rule R1. Two groups, so that both instances read every record, as one does that lost its
+/// partition without knowing it yet.
+async fn instances_that_handle_the_same_events_at_once_decide_once(database: TestDatabase) {
+    let world = world(database).await;
+    let twin = "stock-twin";
+    let letters = format!("orders.{twin}.dlt");
+    world.mock.create_topic(&letters, PARTITIONS, 1).unwrap();
+    let shutdown = Shutdown::new();
+    let deciders = [Reserve::default(), Reserve::default()];
+    let instances = ["stock", twin].into_iter().zip(&deciders);
+    let running: Vec<_> = instances
+        .map(|(group, decider)| {
+            let connections = Database::open(&world.config).unwrap();
+            let instance = world.participant_of(group, connections, decider.clone());
+            tokio::spawn(instance.run(shutdown.clone()))
+        })
+        .collect();
+    let decided = || deciders.each_ref().map(|decider| decider.0.load(SeqCst));
+    let mut orders = 0;
+    // Until both won races.
+    while decided().iter().any(|won| *won < 5) {
+        assert!(orders < 2_000, "only one decides: {:?}", decided());
+        orders += 1;
+        let order_id = OrderId::from_idempotency_key("test", &orders.to_string());
+        world
+            .append(&event(order_id, OrderStatus::Pending, "order-service"))
+            .await;
+        world.until_status(order_id, "RESERVED").await;
+    }
+    shutdown.trigger();
+    for instance in running {
+        ended(instance).await.unwrap();
+    }
+    assert_eq!(decided().iter().sum::<usize>(), orders);
+}
+
+/// Rule R2.
+async fn a_failed_decision_keeps_the_fold_until_its_redrive(database: TestDatabase) {
+    let world = world(database).await;
+    let (shutdown, running) = world.start();
+    let order_id = OrderId::from_idempotency_key("test", "unreadable");
+    let pending = event(order_id, OrderStatus::Pending, "order-service");
+    let mut record = NewRecord::event("orders", &pending);
+    record.value = Some(b"{garbage".to_vec());
+    world.append_record(&record).await;
+    world.until_status(order_id, "PENDING").await;
+    assert_eq!(world.failed().await, 1);
+    let home = home_partition(order_id, PARTITIONS);
+    assert_eq!(world.ends().end(home).await.unwrap(), 1);
+
+    let mut redrive = NewRecord::event("orders", &pending);
+    let group = (header::REDRIVE_GROUP.to_owned(), b"stock".to_vec());
+    redrive.headers.push(group);
+    world.append_record(&redrive).await;
+    world.until_status(order_id, "RESERVED").await;
+    eventually("the failure is made up for", async || {
+        world.failed().await == 0
+    })
+    .await;
     shutdown.trigger();
     ended(running).await.unwrap();
 }
