@@ -1,4 +1,4 @@
-//! The HTTP interface over SQLite.
+//! The HTTP interface.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,9 +12,26 @@ use stock_service::decider::StockDecider;
 use stock_service::inventory::Inventory;
 use stock_service::routes::routes;
 use stock_service::unknown_product::UnknownProduct;
+use test_support::{Test, TestDatabase, test};
 use tower::ServiceExt as _;
 
 use super::support::{Fresh, assert_conserved, catalogue, decide, number, order, request};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(the_list_is_sorted_by_name),
+        test!(a_product_is_found_by_its_encoded_name),
+        test!(a_product_that_is_not_there_is_a_problem),
+        test!(an_operator_sets_what_is_available_and_the_ledger_keeps_the_difference),
+        test!(setting_the_same_again_adds_nothing_to_the_ledger),
+        test!(an_operator_creates_a_product_with_any_name_that_an_order_may_have),
+        test!(what_is_reserved_or_shipped_stays_so_when_an_operator_counts),
+        test!(a_number_that_is_out_of_range_or_no_number_is_refused_by_field),
+        test!(a_name_that_no_order_could_have_is_refused_by_field),
+        test!(before_the_stock_is_seeded_clients_are_asked_to_come_back),
+        test!(the_api_description_names_the_routes_and_their_bodies),
+    ]
+}
 
 struct World {
     fresh: Fresh,
@@ -29,8 +46,8 @@ struct Answer {
 }
 
 /// A service without stock that was not seeded yet.
-async fn unseeded() -> (World, Inventory) {
-    let fresh = Fresh::sqlite().await;
+async fn unseeded(database: TestDatabase) -> (World, Inventory) {
+    let fresh = Fresh::new(database).await;
     let inventory = Inventory::new(fresh.database.clone());
     let info = ServiceInfo {
         name: "stock-service",
@@ -43,8 +60,8 @@ async fn unseeded() -> (World, Inventory) {
     (World { fresh, router }, inventory)
 }
 
-async fn world() -> World {
-    let (world, inventory) = unseeded().await;
+async fn world(database: TestDatabase) -> World {
+    let (world, inventory) = unseeded(database).await;
     let products = catalogue(&[("pen", 3), ("book order", 1000), ("Zebra", 1)]);
     inventory.seed(&products).await.unwrap();
     world
@@ -92,7 +109,6 @@ impl World {
 
     async fn end(self) {
         assert_conserved(&self.fresh.database).await;
-        self.fresh.remove().await;
     }
 }
 
@@ -110,9 +126,8 @@ fn wrong_fields(answer: &Answer) -> Vec<&str> {
         .collect()
 }
 
-#[tokio::test]
-async fn the_list_is_sorted_by_name() {
-    let world = world().await;
+async fn the_list_is_sorted_by_name(database: TestDatabase) {
+    let world = world(database).await;
     let answer = world.get("/api/v1/stock").await;
     assert_eq!(answer.status, StatusCode::OK);
     let products = [
@@ -124,9 +139,8 @@ async fn the_list_is_sorted_by_name() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_product_is_found_by_its_encoded_name() {
-    let world = world().await;
+async fn a_product_is_found_by_its_encoded_name(database: TestDatabase) {
+    let world = world(database).await;
     for path in [
         "/api/v1/stock/book%20order",
         "/api/v1/stock/%20book%20order",
@@ -138,9 +152,8 @@ async fn a_product_is_found_by_its_encoded_name() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_product_that_is_not_there_is_a_problem() {
-    let world = world().await;
+async fn a_product_that_is_not_there_is_a_problem(database: TestDatabase) {
+    let world = world(database).await;
     let answer = world.get("/api/v1/stock/eraser").await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     assert_eq!(answer.content_type, "application/problem+json");
@@ -148,9 +161,10 @@ async fn a_product_that_is_not_there_is_a_problem() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn an_operator_sets_what_is_available_and_the_ledger_keeps_the_difference() {
-    let world = world().await;
+async fn an_operator_sets_what_is_available_and_the_ledger_keeps_the_difference(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let answer = world
         .put("/api/v1/stock/pen", json!({ "available": 10 }))
         .await;
@@ -164,9 +178,8 @@ async fn an_operator_sets_what_is_available_and_the_ledger_keeps_the_difference(
     world.end().await;
 }
 
-#[tokio::test]
-async fn setting_the_same_again_adds_nothing_to_the_ledger() {
-    let world = world().await;
+async fn setting_the_same_again_adds_nothing_to_the_ledger(database: TestDatabase) {
+    let world = world(database).await;
     for _ in 0..2 {
         let answer = world
             .put("/api/v1/stock/pen", json!({ "available": 5 }))
@@ -178,9 +191,10 @@ async fn setting_the_same_again_adds_nothing_to_the_ledger() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn an_operator_creates_a_product_with_any_name_that_an_order_may_have() {
-    let world = world().await;
+async fn an_operator_creates_a_product_with_any_name_that_an_order_may_have(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     for (path, name) in [
         ("/api/v1/stock/a%2Fb%3Fc", "a/b?c"),
         ("/api/v1/stock/B%C3%BCcher", "Bücher"),
@@ -193,9 +207,8 @@ async fn an_operator_creates_a_product_with_any_name_that_an_order_may_have() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn what_is_reserved_or_shipped_stays_so_when_an_operator_counts() {
-    let world = world().await;
+async fn what_is_reserved_or_shipped_stays_so_when_an_operator_counts(database: TestDatabase) {
+    let world = world(database).await;
     let database = &world.fresh.database;
     let decider = StockDecider::new(database.dialect(), UnknownProduct::Reject);
     let (held, shipped) = (order(&["pen"]), order(&["pen"]));
@@ -213,9 +226,8 @@ async fn what_is_reserved_or_shipped_stays_so_when_an_operator_counts() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_number_that_is_out_of_range_or_no_number_is_refused_by_field() {
-    let world = world().await;
+async fn a_number_that_is_out_of_range_or_no_number_is_refused_by_field(database: TestDatabase) {
+    let world = world(database).await;
     for available in [
         json!(-1),
         json!(1_000_000_001),
@@ -236,9 +248,8 @@ async fn a_number_that_is_out_of_range_or_no_number_is_refused_by_field() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_name_that_no_order_could_have_is_refused_by_field() {
-    let world = world().await;
+async fn a_name_that_no_order_could_have_is_refused_by_field(database: TestDatabase) {
+    let world = world(database).await;
     for name in ["%20", "a%0Ab", &"x".repeat(201)] {
         let path = format!("/api/v1/stock/{name}");
         assert_eq!(wrong_fields(&world.get(&path).await), ["name"]);
@@ -248,9 +259,8 @@ async fn a_name_that_no_order_could_have_is_refused_by_field() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn before_the_stock_is_seeded_clients_are_asked_to_come_back() {
-    let (world, _) = unseeded().await;
+async fn before_the_stock_is_seeded_clients_are_asked_to_come_back(database: TestDatabase) {
+    let (world, _) = unseeded(database).await;
     for answer in [
         world.get("/api/v1/stock").await,
         world.get("/api/v1/stock/pen").await,
@@ -264,9 +274,8 @@ async fn before_the_stock_is_seeded_clients_are_asked_to_come_back() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn the_api_description_names_the_routes_and_their_bodies() {
-    let world = world().await;
+async fn the_api_description_names_the_routes_and_their_bodies(database: TestDatabase) {
+    let world = world(database).await;
     let api = world.get("/openapi.json").await.body;
     let one = &api["paths"]["/api/v1/stock/{name}"];
     assert!(api["paths"]["/api/v1/stock"]["get"].is_object());

@@ -11,11 +11,21 @@ use service_runtime::kafka::{EventProducer as _, KafkaProducer, NewRecord};
 use service_runtime::lifecycle::{ServiceConfig as _, Shutdown};
 use sqlx::Row as _;
 use stock_service::{Config, run_on};
+use test_support::{Test, TestDatabase, test};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::support::{Fresh, assert_conserved, catalogue, eventually, number, order};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(orders_are_reserved_rejected_shipped_and_given_back_by_the_log).threads(4),
+        test!(without_database_and_broker_the_service_lives_and_says_what_is_missing, no database)
+            .threads(4),
+        test!(a_database_of_a_newer_version_ends_the_service_with_the_reason),
+    ]
+}
 
 /// A running service.
 struct Running {
@@ -67,12 +77,12 @@ struct World {
     running: Running,
 }
 
-async fn world() -> World {
+async fn world(database: TestDatabase) -> World {
     let mock = MockCluster::new(1).unwrap();
     for topic in ["orders", "orders.stock.dlt"] {
         mock.create_topic(topic, 3, 1).unwrap();
     }
-    let fresh = Fresh::sqlite().await;
+    let fresh = Fresh::new(database).await;
     let mut config = defaults();
     config.kafka.bootstrap_servers = mock.bootstrap_servers();
     config.kafka.create_topics = false;
@@ -119,9 +129,8 @@ async fn folded_status(database: &Database, order: &WireOrder) -> String {
     row.map_or_else(String::new, |row| row.get(0))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn orders_are_reserved_rejected_shipped_and_given_back_by_the_log() {
-    let world = world().await;
+async fn orders_are_reserved_rejected_shipped_and_given_back_by_the_log(database: TestDatabase) {
+    let world = world(database).await;
     let orders = [(); 3].map(|()| WireOrder {
         qty: 2,
         ..order(&["book order"])
@@ -148,10 +157,8 @@ async fn orders_are_reserved_rejected_shipped_and_given_back_by_the_log() {
     })
     .await;
     world.running.stop().await;
-    world.fresh.remove().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_database_and_broker_the_service_lives_and_says_what_is_missing() {
     let mut config = defaults();
     // Nobody listens on the port of a listener that is gone.
@@ -173,9 +180,8 @@ async fn without_database_and_broker_the_service_lives_and_says_what_is_missing(
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_version_ends_the_service_with_the_reason() {
-    let fresh = Fresh::sqlite().await;
+async fn a_database_of_a_newer_version_ends_the_service_with_the_reason(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
     sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1001")
         .execute(fresh.database.pool())
         .await
@@ -186,5 +192,4 @@ async fn a_database_of_a_newer_version_ends_the_service_with_the_reason() {
     let error = format!("{:#}", running.service.await.unwrap().unwrap_err());
     assert!(error.starts_with("stock-service: participant: "), "{error}");
     assert!(error.contains("9999"), "{error}");
-    fresh.remove().await;
 }

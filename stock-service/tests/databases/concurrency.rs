@@ -7,9 +7,18 @@ use stock_service::decider::StockDecider;
 use stock_service::inventory::Inventory;
 use stock_service::level::Level;
 use stock_service::unknown_product::UnknownProduct;
+use test_support::{Test, TestDatabase, test};
 use tokio::task::JoinSet;
 
 use super::support::{Fresh, assert_conserved, catalogue, decide, number, order, request};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(batches_at_once_sell_exactly_what_there_is).threads(4),
+        test!(batches_at_once_create_an_unknown_product_once).threads(4),
+        test!(an_operator_between_batches_loses_no_piece).threads(4),
+    ]
+}
 
 const WRITERS: usize = 6;
 const BATCHES: usize = 5;
@@ -89,70 +98,61 @@ async fn levels(fresh: &Fresh) -> Vec<Level> {
     inventory.all().await.unwrap().into_values().collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn batches_at_once_sell_exactly_what_there_is() {
-    for fresh in Fresh::of_each_kind().await {
-        let inventory = Inventory::new(fresh.database.clone());
-        let plenty = ORDERS as i64;
-        let seed = [("a", plenty), ("b", 25), ("c", plenty)];
-        inventory.seed(&catalogue(&seed)).await.unwrap();
-        let reserved = write_at_once(&fresh, UnknownProduct::Reject, Then::Keep).await;
-        assert_eq!(reserved, 25);
-        let level = |seeded: i64| Level {
-            available: seeded - 25,
-            reserved: 25,
-            shipped: 0,
-        };
-        assert_eq!(levels(&fresh).await, [plenty, 25, plenty].map(level));
-        let held = "SELECT COUNT(*) FROM reservations WHERE state = 'held'";
-        assert_eq!(number(&fresh.database, held).await, 25);
-        assert_conserved(&fresh.database).await;
-        fresh.remove().await;
-    }
+async fn batches_at_once_sell_exactly_what_there_is(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let inventory = Inventory::new(fresh.database.clone());
+    let plenty = ORDERS as i64;
+    let seed = [("a", plenty), ("b", 25), ("c", plenty)];
+    inventory.seed(&catalogue(&seed)).await.unwrap();
+    let reserved = write_at_once(&fresh, UnknownProduct::Reject, Then::Keep).await;
+    assert_eq!(reserved, 25);
+    let level = |seeded: i64| Level {
+        available: seeded - 25,
+        reserved: 25,
+        shipped: 0,
+    };
+    assert_eq!(levels(&fresh).await, [plenty, 25, plenty].map(level));
+    let held = "SELECT COUNT(*) FROM reservations WHERE state = 'held'";
+    assert_eq!(number(&fresh.database, held).await, 25);
+    assert_conserved(&fresh.database).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn batches_at_once_create_an_unknown_product_once() {
-    for fresh in Fresh::of_each_kind().await {
-        let unknown = UnknownProduct::Create(10_000);
-        let reserved = write_at_once(&fresh, unknown, Then::End).await;
-        assert_eq!(reserved, ORDERS as i64);
-        let shipped = (ORDERS / 2) as i64;
-        let expected = Level {
-            available: 10_000 - shipped,
-            reserved: 0,
-            shipped,
-        };
-        assert_eq!(levels(&fresh).await, [expected; 3]);
-        let created = "SELECT COUNT(*) FROM stock_adjustments WHERE cause = 'unknown_product'";
-        assert_eq!(number(&fresh.database, created).await, 3);
-        assert_conserved(&fresh.database).await;
-        fresh.remove().await;
-    }
+async fn batches_at_once_create_an_unknown_product_once(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let unknown = UnknownProduct::Create(10_000);
+    let reserved = write_at_once(&fresh, unknown, Then::End).await;
+    assert_eq!(reserved, ORDERS as i64);
+    let shipped = (ORDERS / 2) as i64;
+    let expected = Level {
+        available: 10_000 - shipped,
+        reserved: 0,
+        shipped,
+    };
+    assert_eq!(levels(&fresh).await, [expected; 3]);
+    let created = "SELECT COUNT(*) FROM stock_adjustments WHERE cause = 'unknown_product'";
+    assert_eq!(number(&fresh.database, created).await, 3);
+    assert_conserved(&fresh.database).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_operator_between_batches_loses_no_piece() {
-    for fresh in Fresh::of_each_kind().await {
-        let inventory = Inventory::new(fresh.database.clone());
-        let seed = [("a", 50), ("b", 50), ("c", 50)];
-        inventory.seed(&catalogue(&seed)).await.unwrap();
-        let operator = {
-            let inventory = Inventory::new(fresh.another());
-            tokio::spawn(async move {
-                inventory.seed(&catalogue(&[])).await.unwrap();
-                for number in 0..40 {
-                    let product = ["a", "b", "c"][number % 3];
-                    let level = inventory.set_available(product, 30).await.unwrap();
-                    assert_eq!(level.available, 30);
-                }
-            })
-        };
-        write_at_once(&fresh, UnknownProduct::Reject, Then::End).await;
-        operator.await.unwrap();
-        let levels = levels(&fresh).await;
-        assert!(levels.iter().all(|level| level.reserved == 0), "{levels:?}");
-        assert_conserved(&fresh.database).await;
-        fresh.remove().await;
-    }
+async fn an_operator_between_batches_loses_no_piece(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let inventory = Inventory::new(fresh.database.clone());
+    let seed = [("a", 50), ("b", 50), ("c", 50)];
+    inventory.seed(&catalogue(&seed)).await.unwrap();
+    let operator = {
+        let inventory = Inventory::new(fresh.another());
+        tokio::spawn(async move {
+            inventory.seed(&catalogue(&[])).await.unwrap();
+            for number in 0..40 {
+                let product = ["a", "b", "c"][number % 3];
+                let level = inventory.set_available(product, 30).await.unwrap();
+                assert_eq!(level.available, 30);
+            }
+        })
+    };
+    write_at_once(&fresh, UnknownProduct::Reject, Then::End).await;
+    operator.await.unwrap();
+    let levels = levels(&fresh).await;
+    assert!(levels.iter().all(|level| level.reserved == 0), "{levels:?}");
+    assert_conserved(&fresh.database).await;
 }

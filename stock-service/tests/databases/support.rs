@@ -1,82 +1,37 @@
-//! A fresh database per test, orders, and the sums that must hold.
+//! The database of a test, orders, and the sums that must hold.
 
-use std::env;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use base_domains::{OrderEvent, OrderId, OrderStatus, WireLine, WireOrder};
 use service_runtime::database::{Database, DatabaseConfig, ErrorClass};
 use service_runtime::participant::{DecideError, Decision};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::AssertSqlSafe;
 use stock_service::catalogue::Catalogue;
 use stock_service::decider::StockDecider;
 use stock_service::decision::{Action, Request};
 use stock_service::store::MIGRATIONS;
-use tempfile::TempDir;
+use test_support::TestDatabase;
 use uuid::Uuid;
 
-/// A database that exists for one test; its configuration opens it again, like a second process.
+/// A migrated database of one test; its configuration opens it again, like a second process.
 pub(crate) struct Fresh {
     pub(crate) config: DatabaseConfig,
     pub(crate) database: Database,
-    schema: Option<(String, String)>,
-    _folder: TempDir,
 }
 
 impl Fresh {
-    /// One migrated database of each kind that there is here.
-    pub(crate) async fn of_each_kind() -> Vec<Self> {
-        let mut all = vec![Self::sqlite().await];
-        if let Ok(server) = env::var("TEST_POSTGRES") {
-            all.push(Self::postgres(server).await);
-        }
-        all
-    }
-
-    pub(crate) async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("stock.db").display());
-        Self::migrated(url, None, folder).await
-    }
-
-    async fn postgres(server: String) -> Self {
-        let schema = format!("stock_{}", Uuid::now_v7().simple());
-        run(&server, format!("CREATE SCHEMA {schema}")).await;
-        let url = format!("{server}?options[search_path]={schema}");
-        let folder = tempfile::tempdir().unwrap();
-        Self::migrated(url, Some((server, schema)), folder).await
-    }
-
-    async fn migrated(url: String, schema: Option<(String, String)>, folder: TempDir) -> Self {
-        let config = DatabaseConfig::new(url);
+    pub(crate) async fn new(database: TestDatabase) -> Self {
+        let config = DatabaseConfig::new(database.url());
         let database = Database::open(&config).unwrap();
         database.migrate(&[&MIGRATIONS]).await.unwrap();
-        Self {
-            config,
-            database,
-            schema,
-            _folder: folder,
-        }
+        Self { config, database }
     }
 
     /// A handle of its own, as another process would have.
     pub(crate) fn another(&self) -> Database {
         Database::open(&self.config).unwrap()
     }
-
-    /// Removes what the test left on a server.
-    pub(crate) async fn remove(self) {
-        self.database.close().await;
-        if let Some((server, schema)) = self.schema {
-            run(&server, format!("DROP SCHEMA {schema} CASCADE")).await;
-        }
-    }
-}
-
-async fn run(server: &str, sql: String) {
-    let database = Database::open(&DatabaseConfig::new(server)).unwrap();
-    database.pool().execute(AssertSqlSafe(sql)).await.unwrap();
-    database.close().await;
 }
 
 /// The one number that a query gives.
