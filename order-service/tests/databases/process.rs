@@ -8,34 +8,39 @@ use serde_json::json;
 use service_runtime::database::DatabaseConfig;
 use service_runtime::kafka::KafkaConfig;
 use service_runtime::lifecycle::Shutdown;
-use tempfile::TempDir;
+use test_support::{Test, TestDatabase, test};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::support::{DEADLINE, Request};
 
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked).threads(2),
+        test!(without_a_broker_an_order_is_answered_with_503_that_names_it).threads(2),
+        test!(a_port_that_is_taken_is_an_error),
+    ]
+}
+
 struct Process {
     address: SocketAddr,
     shutdown: Shutdown,
     running: JoinHandle<anyhow::Result<()>>,
-    _folder: TempDir,
 }
 
-fn config(folder: &TempDir) -> Config {
-    let url = format!("sqlite://{}/data/orders.db", folder.path().display());
+fn config(database: &TestDatabase) -> Config {
     // Nobody listens on port 1.
     let mut kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "order-service");
     kafka.delivery_timeout = Duration::from_millis(500);
-    let mut config = Config::new(DatabaseConfig::new(url), kafka);
+    let mut config = Config::new(DatabaseConfig::new(database.url()), kafka);
     config.http.address = Ipv4Addr::LOCALHOST.into();
     config
 }
 
 impl Process {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(&folder);
+    async fn start(database: TestDatabase) -> Self {
+        let config = config(&database);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
@@ -44,7 +49,6 @@ impl Process {
             address,
             shutdown,
             running,
-            _folder: folder,
         }
     }
 
@@ -55,9 +59,10 @@ impl Process {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked() {
-    let process = Process::start().await;
+async fn without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked(
+    database: TestDatabase,
+) {
+    let process = Process::start(database).await;
     let live = Request::get("/health/live").send(process.address).await;
     assert_eq!(live.status, 200);
     let ready = Request::get("/health/ready").send(process.address).await;
@@ -70,9 +75,8 @@ async fn without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked(
     process.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_broker_an_order_is_answered_with_503_that_names_it() {
-    let process = Process::start().await;
+async fn without_a_broker_an_order_is_answered_with_503_that_names_it(database: TestDatabase) {
+    let process = Process::start(database).await;
     let body = json!({"name": "book order", "qty": 5, "price": 10000});
     let answer = Request::post(&body).send(process.address).await;
     let id = answer.unconfirmed();
@@ -91,11 +95,9 @@ async fn without_a_broker_an_order_is_answered_with_503_that_names_it() {
     process.end().await;
 }
 
-#[tokio::test]
-async fn a_port_that_is_taken_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
+async fn a_port_that_is_taken_is_an_error(database: TestDatabase) {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let mut config = config(&folder);
+    let mut config = config(&database);
     config.http.port = taken.local_addr().unwrap().port();
     let error = run(config, Shutdown::new()).await.unwrap_err();
     assert!(error.to_string().contains("cannot listen on"), "{error}");

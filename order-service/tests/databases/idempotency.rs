@@ -4,8 +4,26 @@ use base_domains::OrderId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use service_runtime::kafka::ProduceError;
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::{Fake, Manner, Request, Service, eventually};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(the_same_key_and_content_get_the_same_answer_and_one_record),
+        test!(the_same_key_with_other_content_is_answered_with_422),
+        test!(another_key_is_another_order),
+        test!(an_unusable_key_is_answered_with_400_that_names_the_header),
+        test!(fifty_parallel_requests_with_one_key_are_all_told_of_one_order),
+        test!(of_two_contents_that_race_for_one_key_one_wins_and_the_other_never_reaches_the_log),
+        test!(an_unconfirmed_order_is_produced_again_under_its_key),
+        test!(an_unconfirmed_order_without_a_key_is_repeated_by_put_and_stays_one_order),
+        test!(put_places_an_order_under_the_clients_id_once),
+        test!(put_with_other_content_is_answered_with_422),
+        test!(put_under_what_is_no_uuid_is_answered_with_400),
+        test!(a_client_that_goes_away_leaves_nothing_behind_but_its_record),
+    ]
+}
 
 const ID: &str = "0193a5b8-7c1e-7d3a-9f00-5b1f0c9d2e4a";
 
@@ -22,9 +40,8 @@ fn only_event(producer: &Fake, times: usize) -> Value {
     events[0].clone()
 }
 
-#[tokio::test]
-async fn the_same_key_and_content_get_the_same_answer_and_one_record() {
-    let service = Service::start().await;
+async fn the_same_key_and_content_get_the_same_answer_and_one_record(database: TestDatabase) {
+    let service = Service::start(database).await;
     let request = Request::post(&book(5)).key("basket-17");
     let first = request.send(service.address).await;
     let id = first.placed();
@@ -39,9 +56,8 @@ async fn the_same_key_and_content_get_the_same_answer_and_one_record() {
     assert_eq!(only_event(&service.producer, 1)["order"]["orderId"], id);
 }
 
-#[tokio::test]
-async fn the_same_key_with_other_content_is_answered_with_422() {
-    let service = Service::start().await;
+async fn the_same_key_with_other_content_is_answered_with_422(database: TestDatabase) {
+    let service = Service::start(database).await;
     let first = Request::post(&book(5)).key("basket-17");
     first.send(service.address).await.placed();
     let other = Request::post(&book(6)).key("basket-17");
@@ -55,9 +71,8 @@ async fn the_same_key_with_other_content_is_answered_with_422() {
     first.send(service.address).await.placed();
 }
 
-#[tokio::test]
-async fn another_key_is_another_order() {
-    let service = Service::start().await;
+async fn another_key_is_another_order(database: TestDatabase) {
+    let service = Service::start(database).await;
     let send = async |key: &str| {
         let request = Request::post(&book(5)).key(key);
         request.send(service.address).await.placed()
@@ -65,9 +80,8 @@ async fn another_key_is_another_order() {
     assert_ne!(send("a").await, send("b").await);
 }
 
-#[tokio::test]
-async fn an_unusable_key_is_answered_with_400_that_names_the_header() {
-    let service = Service::start().await;
+async fn an_unusable_key_is_answered_with_400_that_names_the_header(database: TestDatabase) {
+    let service = Service::start(database).await;
     let too_long = "k".repeat(256);
     for key in ["", "tab\there", "\u{e4}", &too_long] {
         let answer = Request::post(&book(5)).key(key).send(service.address).await;
@@ -81,9 +95,8 @@ async fn an_unusable_key_is_answered_with_400_that_names_the_header() {
     assert_eq!(service.producer.taken().len(), 1);
 }
 
-#[tokio::test]
-async fn fifty_parallel_requests_with_one_key_are_all_told_of_one_order() {
-    let service = Service::start().await;
+async fn fifty_parallel_requests_with_one_key_are_all_told_of_one_order(database: TestDatabase) {
+    let service = Service::start(database).await;
     let request = Request::post(&book(5)).key("basket-17");
     let answers = join_all((0..50).map(|_| request.send(service.address))).await;
     let ids: Vec<String> = answers.iter().map(|answer| answer.placed()).collect();
@@ -94,9 +107,10 @@ async fn fifty_parallel_requests_with_one_key_are_all_told_of_one_order() {
     only_event(&service.producer, times);
 }
 
-#[tokio::test]
-async fn of_two_contents_that_race_for_one_key_one_wins_and_the_other_never_reaches_the_log() {
-    let service = Service::start().await;
+async fn of_two_contents_that_race_for_one_key_one_wins_and_the_other_never_reaches_the_log(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let requests: Vec<Request> = (0..40)
         .map(|n| Request::post(&book(1 + n % 2)).key("basket-17"))
         .collect();
@@ -119,9 +133,8 @@ async fn of_two_contents_that_race_for_one_key_one_wins_and_the_other_never_reac
     assert_eq!(only_event(&service.producer, times)["order"]["qty"], winner);
 }
 
-#[tokio::test]
-async fn an_unconfirmed_order_is_produced_again_under_its_key() {
-    let service = Service::start().await;
+async fn an_unconfirmed_order_is_produced_again_under_its_key(database: TestDatabase) {
+    let service = Service::start(database).await;
     let timed_out = ProduceError::Unknown("timed out".to_owned());
     service.producer.set(Manner::Fail(timed_out));
     let request = Request::post(&book(5)).key("basket-17");
@@ -138,9 +151,10 @@ async fn an_unconfirmed_order_is_produced_again_under_its_key() {
     assert_eq!(event_id(0), event_id(1));
 }
 
-#[tokio::test]
-async fn an_unconfirmed_order_without_a_key_is_repeated_by_put_and_stays_one_order() {
-    let service = Service::start().await;
+async fn an_unconfirmed_order_without_a_key_is_repeated_by_put_and_stays_one_order(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let timed_out = ProduceError::Unknown("timed out".to_owned());
     service.producer.set(Manner::Fail(timed_out));
     let id = Request::post(&book(5))
@@ -153,9 +167,8 @@ async fn an_unconfirmed_order_without_a_key_is_repeated_by_put_and_stays_one_ord
     assert_eq!(only_event(&service.producer, 2)["order"]["orderId"], id);
 }
 
-#[tokio::test]
-async fn put_places_an_order_under_the_clients_id_once() {
-    let service = Service::start().await;
+async fn put_places_an_order_under_the_clients_id_once(database: TestDatabase) {
+    let service = Service::start(database).await;
     let put = Request::put(ID, &book(5));
     let first = put.send(service.address).await;
     assert_eq!(first.placed(), ID);
@@ -171,9 +184,8 @@ async fn put_places_an_order_under_the_clients_id_once() {
     assert_eq!(text.body, "Order placed successfully ...");
 }
 
-#[tokio::test]
-async fn put_with_other_content_is_answered_with_422() {
-    let service = Service::start().await;
+async fn put_with_other_content_is_answered_with_422(database: TestDatabase) {
+    let service = Service::start(database).await;
     Request::put(ID, &book(5))
         .send(service.address)
         .await
@@ -184,9 +196,8 @@ async fn put_with_other_content_is_answered_with_422() {
     only_event(&service.producer, 1);
 }
 
-#[tokio::test]
-async fn put_under_what_is_no_uuid_is_answered_with_400() {
-    let service = Service::start().await;
+async fn put_under_what_is_no_uuid_is_answered_with_400(database: TestDatabase) {
+    let service = Service::start(database).await;
     for id in ["1", "0193a5b87c1e7d3a9f005b1f0c9d2e4a", "%7Bx%7D"] {
         let answer = Request::put(id, &book(5)).send(service.address).await;
         assert_eq!(answer.fields(400), ["id"], "{id}");
@@ -196,9 +207,8 @@ async fn put_under_what_is_no_uuid_is_answered_with_400() {
     assert_eq!(service.producer.taken(), []);
 }
 
-#[tokio::test]
-async fn a_client_that_goes_away_leaves_nothing_behind_but_its_record() {
-    let service = Service::start().await;
+async fn a_client_that_goes_away_leaves_nothing_behind_but_its_record(database: TestDatabase) {
+    let service = Service::start(database).await;
     service.producer.set(Manner::Hold);
     let request = Request::post(&book(5)).key("basket-17");
     let connection = request.start(service.address).await;

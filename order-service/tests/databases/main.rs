@@ -11,3 +11,14 @@ mod projection;
 mod reading;
 mod support;
 mod waiting;
+
+test_support::main!(
+    answers,
+    documentation,
+    idempotency,
+    outages,
+    process,
+    projection,
+    reading,
+    waiting,
+);

@@ -16,10 +16,8 @@ use service_runtime::database::{Database, DatabaseConfig};
 use service_runtime::health::Health;
 use service_runtime::http::{self, HttpConfig, ServiceInfo};
 use service_runtime::lifecycle::Shutdown;
-use sqlx::AssertSqlSafe;
-use tempfile::TempDir;
+use test_support::TestDatabase;
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 pub(crate) use client::{Answer, Request};
 pub(crate) use log::{Log, Mark, order_id, plain};
@@ -47,7 +45,7 @@ impl Default for Setup {
     }
 }
 
-/// A service with its own database and log.
+/// A service on the database of its test, with a log of its own.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) producer: Arc<Fake>,
@@ -56,16 +54,16 @@ pub(crate) struct Service {
     pub(crate) projection: Projection,
     pub(crate) seats: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
-    _folder: TempDir,
 }
 
 impl Service {
-    pub(crate) async fn start() -> Self {
-        Self::with(Setup::default()).await
+    pub(crate) async fn start(database: TestDatabase) -> Self {
+        Self::with(database, Setup::default()).await
     }
 
-    pub(crate) async fn with(setup: Setup) -> Self {
-        let (database, folder) = database().await;
+    pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
+        let database = Database::open(&DatabaseConfig::new(database.url())).unwrap();
+        database.migrate(&[&MIGRATIONS]).await.unwrap();
         let storage = Storage::new();
         if setup.database_ready {
             storage.provide(database.clone());
@@ -98,7 +96,6 @@ impl Service {
             projection,
             seats,
             shutdown,
-            _folder: folder,
         }
     }
 
@@ -125,27 +122,6 @@ async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) 
     let shutdown = shutdown.clone();
     tokio::spawn(async move { http::serve(listener, router, &config, shutdown).await });
     address
-}
-
-/// A migrated database of its own: on the PostgreSQL server that `TEST_POSTGRES` names, if it does.
-async fn database() -> (Database, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = match std::env::var("TEST_POSTGRES") {
-        Ok(server) => schema_on(&server).await,
-        Err(_) => format!("sqlite://{}", folder.path().join("orders.db").display()),
-    };
-    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
-    database.migrate(&[&MIGRATIONS]).await.unwrap();
-    (database, folder)
-}
-
-async fn schema_on(server: &str) -> String {
-    let schema = format!("test_{}", Uuid::now_v7().simple());
-    let database = Database::open(&DatabaseConfig::new(server)).unwrap();
-    let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
-    sqlx::query(create).execute(database.pool()).await.unwrap();
-    database.close().await;
-    format!("{server}?options[search_path]={schema}")
 }
 
 /// Waits until the condition holds.

@@ -4,9 +4,24 @@ use std::time::{Duration, Instant};
 
 use base_domains::{OrderId, OrderStatus};
 use serde_json::Value;
+use test_support::{Test, TestDatabase, test};
 use tokio::net::TcpStream;
 
 use crate::support::{Answer, Log, Request, SEATS, Service, Setup, order_id};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(an_order_that_is_not_in_the_read_model_yet_is_answered_as_soon_as_it_is),
+        test!(a_wait_ends_with_the_end_of_the_order_and_not_before),
+        test!(a_wait_until_a_state_ends_with_that_state_a_later_one_or_an_end),
+        test!(what_was_waited_for_already_is_answered_at_once),
+        test!(a_wait_in_vain_is_answered_with_the_state_or_404),
+        test!(what_another_instance_has_folded_is_noticed_without_being_told),
+        test!(no_wait_is_longer_than_the_server_allows),
+        test!(a_shutdown_ends_every_wait_with_the_state_there_is),
+        test!(when_too_many_wait_the_next_is_answered_with_503_and_nobody_else_suffers),
+    ]
+}
 
 async fn start(service: &Service, id: OrderId, query: &str) -> TcpStream {
     let path = format!("/api/v1/orders/{id}{query}");
@@ -19,9 +34,10 @@ async fn status_of(connection: TcpStream) -> Value {
     answer.json()["status"].clone()
 }
 
-#[tokio::test]
-async fn an_order_that_is_not_in_the_read_model_yet_is_answered_as_soon_as_it_is() {
-    let service = Service::start().await;
+async fn an_order_that_is_not_in_the_read_model_yet_is_answered_as_soon_as_it_is(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     let connection = start(&service, id, "").await;
@@ -31,9 +47,8 @@ async fn an_order_that_is_not_in_the_read_model_yet_is_answered_as_soon_as_it_is
     service.waiting(0).await;
 }
 
-#[tokio::test]
-async fn a_wait_ends_with_the_end_of_the_order_and_not_before() {
-    let service = Service::start().await;
+async fn a_wait_ends_with_the_end_of_the_order_and_not_before(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     let begin = Instant::now();
@@ -57,9 +72,8 @@ async fn a_wait_ends_with_the_end_of_the_order_and_not_before() {
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
-#[tokio::test]
-async fn a_wait_until_a_state_ends_with_that_state_a_later_one_or_an_end() {
-    let service = Service::start().await;
+async fn a_wait_until_a_state_ends_with_that_state_a_later_one_or_an_end(database: TestDatabase) {
+    let service = Service::start(database).await;
     for (name, reached) in [
         ("a", OrderStatus::Reserved),
         ("b", OrderStatus::Paid),
@@ -76,9 +90,8 @@ async fn a_wait_until_a_state_ends_with_that_state_a_later_one_or_an_end() {
     }
 }
 
-#[tokio::test]
-async fn what_was_waited_for_already_is_answered_at_once() {
-    let service = Service::start().await;
+async fn what_was_waited_for_already_is_answered_at_once(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     log.bring(&service, id, OrderStatus::Paid).await;
@@ -90,9 +103,8 @@ async fn what_was_waited_for_already_is_answered_at_once() {
     assert_eq!(status_of(end).await, "SHIPPED");
 }
 
-#[tokio::test]
-async fn a_wait_in_vain_is_answered_with_the_state_or_404() {
-    let service = Service::start().await;
+async fn a_wait_in_vain_is_answered_with_the_state_or_404(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     log.bring(&service, id, OrderStatus::Reserved).await;
@@ -104,9 +116,8 @@ async fn a_wait_in_vain_is_answered_with_the_state_or_404() {
     Answer::read(nowhere).await.problem(404);
 }
 
-#[tokio::test]
-async fn what_another_instance_has_folded_is_noticed_without_being_told() {
-    let service = Service::start().await;
+async fn what_another_instance_has_folded_is_noticed_without_being_told(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     log.bring(&service, id, OrderStatus::Pending).await;
@@ -123,12 +134,14 @@ async fn what_another_instance_has_folded_is_noticed_without_being_told() {
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
-#[tokio::test]
-async fn no_wait_is_longer_than_the_server_allows() {
-    let service = Service::with(Setup {
-        answer_within: Duration::from_millis(300),
-        ..Setup::default()
-    })
+async fn no_wait_is_longer_than_the_server_allows(database: TestDatabase) {
+    let service = Service::with(
+        database,
+        Setup {
+            answer_within: Duration::from_millis(300),
+            ..Setup::default()
+        },
+    )
     .await;
     let mut log = Log::default();
     let id = order_id("a");
@@ -139,9 +152,8 @@ async fn no_wait_is_longer_than_the_server_allows() {
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
-#[tokio::test]
-async fn a_shutdown_ends_every_wait_with_the_state_there_is() {
-    let service = Service::start().await;
+async fn a_shutdown_ends_every_wait_with_the_state_there_is(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     log.bring(&service, id, OrderStatus::Pending).await;
@@ -153,9 +165,10 @@ async fn a_shutdown_ends_every_wait_with_the_state_there_is() {
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
-#[tokio::test]
-async fn when_too_many_wait_the_next_is_answered_with_503_and_nobody_else_suffers() {
-    let service = Service::start().await;
+async fn when_too_many_wait_the_next_is_answered_with_503_and_nobody_else_suffers(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     log.bring(&service, id, OrderStatus::Pending).await;

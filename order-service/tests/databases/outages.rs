@@ -4,16 +4,27 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use service_runtime::kafka::ProduceError;
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::{Manner, Request, Service, Setup, order_id};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(a_full_queue_is_answered_with_503_that_names_the_order),
+        test!(whatever_the_broker_did_not_confirm_is_answered_with_503_that_names_the_order),
+        test!(an_acknowledgement_that_never_comes_is_answered_in_time_with_the_order),
+        test!(without_a_database_only_an_order_without_a_chosen_id_is_placed),
+        test!(a_database_that_goes_down_is_answered_with_503),
+        test!(an_order_that_cannot_be_marked_as_acknowledged_is_placed_all_the_same),
+    ]
+}
 
 fn book() -> Value {
     json!({"name": "book order", "qty": 5, "price": 10000})
 }
 
-#[tokio::test]
-async fn a_full_queue_is_answered_with_503_that_names_the_order() {
-    let service = Service::start().await;
+async fn a_full_queue_is_answered_with_503_that_names_the_order(database: TestDatabase) {
+    let service = Service::start(database).await;
     service
         .producer
         .set(Manner::Refuse(ProduceError::QueueFull));
@@ -29,9 +40,10 @@ async fn a_full_queue_is_answered_with_503_that_names_the_order() {
     assert_eq!(put.placed(), id);
 }
 
-#[tokio::test]
-async fn whatever_the_broker_did_not_confirm_is_answered_with_503_that_names_the_order() {
-    let service = Service::start().await;
+async fn whatever_the_broker_did_not_confirm_is_answered_with_503_that_names_the_order(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let reason = "canary-internal-reason".to_owned();
     for manner in [
         Manner::Fail(ProduceError::Unknown(reason.clone())),
@@ -51,12 +63,16 @@ async fn whatever_the_broker_did_not_confirm_is_answered_with_503_that_names_the
     }
 }
 
-#[tokio::test]
-async fn an_acknowledgement_that_never_comes_is_answered_in_time_with_the_order() {
-    let service = Service::with(Setup {
-        answer_within: Duration::from_millis(200),
-        ..Setup::default()
-    })
+async fn an_acknowledgement_that_never_comes_is_answered_in_time_with_the_order(
+    database: TestDatabase,
+) {
+    let service = Service::with(
+        database,
+        Setup {
+            answer_within: Duration::from_millis(200),
+            ..Setup::default()
+        },
+    )
     .await;
     service.producer.set(Manner::Hold);
     let id = Request::post(&book())
@@ -71,12 +87,14 @@ async fn an_acknowledgement_that_never_comes_is_answered_in_time_with_the_order(
     assert_eq!(key.send(service.address).await.placed(), keyed);
 }
 
-#[tokio::test]
-async fn without_a_database_only_an_order_without_a_chosen_id_is_placed() {
-    let service = Service::with(Setup {
-        database_ready: false,
-        ..Setup::default()
-    })
+async fn without_a_database_only_an_order_without_a_chosen_id_is_placed(database: TestDatabase) {
+    let service = Service::with(
+        database,
+        Setup {
+            database_ready: false,
+            ..Setup::default()
+        },
+    )
     .await;
     Request::post(&book()).send(service.address).await.placed();
     let key = Request::post(&book()).key("k");
@@ -92,9 +110,8 @@ async fn without_a_database_only_an_order_without_a_chosen_id_is_placed() {
     assert_eq!(key.send(service.address).await.placed(), id);
 }
 
-#[tokio::test]
-async fn a_database_that_goes_down_is_answered_with_503() {
-    let service = Service::start().await;
+async fn a_database_that_goes_down_is_answered_with_503(database: TestDatabase) {
+    let service = Service::start(database).await;
     service.database.close().await;
     let key = Request::post(&book()).key("k");
     let answer = key.send(service.address).await;
@@ -106,9 +123,10 @@ async fn a_database_that_goes_down_is_answered_with_503() {
     assert_eq!(service.producer.taken(), []);
 }
 
-#[tokio::test]
-async fn an_order_that_cannot_be_marked_as_acknowledged_is_placed_all_the_same() {
-    let service = Service::start().await;
+async fn an_order_that_cannot_be_marked_as_acknowledged_is_placed_all_the_same(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     service.producer.set(Manner::Hold);
     let request = Request::post(&book()).key("k");
     let connection = request.start(service.address).await;

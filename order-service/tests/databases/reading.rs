@@ -4,12 +4,24 @@ use std::time::{Duration, Instant};
 
 use base_domains::{OrderEvent, OrderStatus, WireLine, WireOrder, reason};
 use serde_json::json;
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::{Log, Request, Service, order_id};
 
-#[tokio::test]
-async fn an_order_is_shown_with_its_state_content_and_times_but_without_the_address() {
-    let service = Service::start().await;
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(an_order_is_shown_with_its_state_content_and_times_but_without_the_address),
+        test!(a_plain_order_has_neither_items_nor_reason),
+        test!(an_order_that_does_not_exist_is_answered_with_404_after_a_second),
+        test!(a_bad_id_or_parameter_is_answered_with_400_that_names_it),
+        test!(other_methods_are_answered_with_405_that_names_those_of_both_sides),
+    ]
+}
+
+async fn an_order_is_shown_with_its_state_content_and_times_but_without_the_address(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     let order = WireOrder {
@@ -60,9 +72,8 @@ fn line(name: &str, qty: i64, price: f64) -> WireLine {
     }
 }
 
-#[tokio::test]
-async fn a_plain_order_has_neither_items_nor_reason() {
-    let service = Service::start().await;
+async fn a_plain_order_has_neither_items_nor_reason(database: TestDatabase) {
+    let service = Service::start(database).await;
     let id = order_id("a");
     let mut log = Log::default();
     log.bring(&service, id, OrderStatus::Pending).await;
@@ -80,9 +91,8 @@ async fn a_plain_order_has_neither_items_nor_reason() {
     );
 }
 
-#[tokio::test]
-async fn an_order_that_does_not_exist_is_answered_with_404_after_a_second() {
-    let service = Service::start().await;
+async fn an_order_that_does_not_exist_is_answered_with_404_after_a_second(database: TestDatabase) {
+    let service = Service::start(database).await;
     let id = order_id("nowhere");
     let start = Instant::now();
     let get = Request::get(&format!("/api/v1/orders/{id}"));
@@ -91,9 +101,8 @@ async fn an_order_that_does_not_exist_is_answered_with_404_after_a_second() {
     assert_eq!(problem["detail"], format!("there is no order {id}"));
 }
 
-#[tokio::test]
-async fn a_bad_id_or_parameter_is_answered_with_400_that_names_it() {
-    let service = Service::start().await;
+async fn a_bad_id_or_parameter_is_answered_with_400_that_names_it(database: TestDatabase) {
+    let service = Service::start(database).await;
     let id = order_id("a");
     for (path, field) in [
         ("not-a-uuid".to_owned(), "id"),
@@ -111,9 +120,10 @@ async fn a_bad_id_or_parameter_is_answered_with_400_that_names_it() {
     }
 }
 
-#[tokio::test]
-async fn other_methods_are_answered_with_405_that_names_those_of_both_sides() {
-    let service = Service::start().await;
+async fn other_methods_are_answered_with_405_that_names_those_of_both_sides(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let id = order_id("a");
     let delete = Request::with_body(&format!("DELETE /api/v1/orders/{id}"), b"");
     let answer = delete.send(service.address).await;

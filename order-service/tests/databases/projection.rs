@@ -4,8 +4,20 @@ use base_domains::{OrderEvent, OrderId, OrderStatus, reason};
 use serde_json::{Value, json};
 use service_runtime::participant::Decision;
 use sqlx::Row;
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::{Log, Mark, Request, Service, order_id};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(a_batch_with_several_events_of_an_order_shows_the_last_and_keeps_all_in_the_history),
+        test!(the_content_of_the_first_event_stays),
+        test!(a_body_that_cannot_be_read_is_a_failed_decision_but_the_status_is_shown),
+        test!(a_redriven_event_fills_in_what_is_missing_and_takes_nothing_back),
+        test!(a_reason_with_a_nul_is_stored_without_it),
+        test!(a_large_batch_is_written_in_one_go),
+    ]
+}
 
 async fn view(service: &Service, id: OrderId) -> Value {
     let get = Request::get(&format!("/api/v1/orders/{id}"));
@@ -32,9 +44,10 @@ fn unreadable(mut mark: Mark) -> Mark {
     mark
 }
 
-#[tokio::test]
-async fn a_batch_with_several_events_of_an_order_shows_the_last_and_keeps_all_in_the_history() {
-    let service = Service::start().await;
+async fn a_batch_with_several_events_of_an_order_shows_the_last_and_keeps_all_in_the_history(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let (a, b) = (order_id("a"), order_id("b"));
     let marks = [
@@ -66,9 +79,8 @@ async fn a_batch_with_several_events_of_an_order_shows_the_last_and_keeps_all_in
     );
 }
 
-#[tokio::test]
-async fn the_content_of_the_first_event_stays() {
-    let service = Service::start().await;
+async fn the_content_of_the_first_event_stays(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     log.bring(&service, id, OrderStatus::Pending).await;
@@ -81,9 +93,10 @@ async fn the_content_of_the_first_event_stays() {
     assert_eq!(shown["order"]["qty"], 5);
 }
 
-#[tokio::test]
-async fn a_body_that_cannot_be_read_is_a_failed_decision_but_the_status_is_shown() {
-    let service = Service::start().await;
+async fn a_body_that_cannot_be_read_is_a_failed_decision_but_the_status_is_shown(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     let pending = unreadable(log.event(id, OrderStatus::Pending));
@@ -104,9 +117,8 @@ async fn a_body_that_cannot_be_read_is_a_failed_decision_but_the_status_is_shown
     assert_eq!(shown["createdAt"], "1970-01-01T00:00:01Z");
 }
 
-#[tokio::test]
-async fn a_redriven_event_fills_in_what_is_missing_and_takes_nothing_back() {
-    let service = Service::start().await;
+async fn a_redriven_event_fills_in_what_is_missing_and_takes_nothing_back(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     let pending = unreadable(log.event(id, OrderStatus::Pending));
@@ -138,9 +150,8 @@ async fn a_redriven_event_fills_in_what_is_missing_and_takes_nothing_back() {
     assert_eq!(history(&service, id).await.len(), 2);
 }
 
-#[tokio::test]
-async fn a_reason_with_a_nul_is_stored_without_it() {
-    let service = Service::start().await;
+async fn a_reason_with_a_nul_is_stored_without_it(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let id = order_id("a");
     let event = OrderEvent::new(OrderStatus::Rejected, crate::support::plain(id))
@@ -150,9 +161,8 @@ async fn a_reason_with_a_nul_is_stored_without_it() {
     assert_eq!(view(&service, id).await["reason"], "outof_stock");
 }
 
-#[tokio::test]
-async fn a_large_batch_is_written_in_one_go() {
-    let service = Service::start().await;
+async fn a_large_batch_is_written_in_one_go(database: TestDatabase) {
+    let service = Service::start(database).await;
     let mut log = Log::default();
     let marks: Vec<Mark> = (0..1_500)
         .map(|n| log.event(order_id(&n.to_string()), OrderStatus::Pending))

@@ -1,8 +1,17 @@
 //! The API description agrees with the service.
 
 use serde_json::Value;
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::{Request, Service};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(every_route_is_described_with_its_answers),
+        test!(the_examples_of_orders_are_accepted),
+        test!(there_is_a_page_to_try_it),
+    ]
+}
 
 async fn description(service: &Service) -> Value {
     let answer = Request::get("/openapi.json").send(service.address).await;
@@ -10,9 +19,8 @@ async fn description(service: &Service) -> Value {
     answer.json()
 }
 
-#[tokio::test]
-async fn every_route_is_described_with_its_answers() {
-    let service = Service::start().await;
+async fn every_route_is_described_with_its_answers(database: TestDatabase) {
+    let service = Service::start(database).await;
     let description = description(&service).await;
     let answers = |path: &str, method: &str| -> Vec<String> {
         let operation = &description["paths"][path][method];
@@ -36,9 +44,8 @@ async fn every_route_is_described_with_its_answers() {
     }
 }
 
-#[tokio::test]
-async fn the_examples_of_orders_are_accepted() {
-    let service = Service::start().await;
+async fn the_examples_of_orders_are_accepted(database: TestDatabase) {
+    let service = Service::start(database).await;
     let description = description(&service).await;
     let body = &description["paths"]["/api/v1/orders"]["post"]["requestBody"]["content"]["application/json"];
     let examples = body["examples"].as_object().unwrap();
@@ -50,9 +57,8 @@ async fn the_examples_of_orders_are_accepted() {
     }
 }
 
-#[tokio::test]
-async fn there_is_a_page_to_try_it() {
-    let service = Service::start().await;
+async fn there_is_a_page_to_try_it(database: TestDatabase) {
+    let service = Service::start(database).await;
     let answer = Request::get("/docs/").send(service.address).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.body.contains("<html"), "{answer:?}");

@@ -2,16 +2,34 @@
 
 use base_domains::header;
 use serde_json::{Value, json};
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::{Request, Service};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(an_order_is_answered_with_201_and_is_in_the_log_as_pending),
+        test!(email_and_items_go_into_the_event),
+        test!(every_request_without_a_key_is_another_order),
+        test!(who_accepts_plain_text_gets_the_tutorials_sentence_and_nothing_else),
+        test!(who_accepts_anything_gets_json),
+        test!(an_error_is_a_problem_document_whatever_is_accepted),
+        test!(a_valid_traceparent_is_handed_on_and_another_one_is_left_out),
+        test!(an_invalid_order_is_answered_with_422_and_all_of_its_faults),
+        test!(a_field_of_another_type_is_answered_with_422_and_its_name),
+        test!(what_is_not_json_is_answered_with_400),
+        test!(what_is_not_declared_as_json_is_answered_with_415),
+        test!(a_body_above_the_limit_is_answered_with_413),
+        test!(the_largest_order_is_far_below_what_a_broker_takes),
+    ]
+}
 
 fn book() -> Value {
     json!({"name": "book order", "qty": 5, "price": 10000})
 }
 
-#[tokio::test]
-async fn an_order_is_answered_with_201_and_is_in_the_log_as_pending() {
-    let service = Service::start().await;
+async fn an_order_is_answered_with_201_and_is_in_the_log_as_pending(database: TestDatabase) {
+    let service = Service::start(database).await;
     let id = Request::post(&book()).send(service.address).await.placed();
     let taken = service.producer.taken();
     assert_eq!(taken.len(), 1);
@@ -36,9 +54,8 @@ async fn an_order_is_answered_with_201_and_is_in_the_log_as_pending() {
     assert_eq!(header(header::TRACEPARENT), None);
 }
 
-#[tokio::test]
-async fn email_and_items_go_into_the_event() {
-    let service = Service::start().await;
+async fn email_and_items_go_into_the_event(database: TestDatabase) {
+    let service = Service::start(database).await;
     let body = json!({
         "email": "reader@example.org",
         "items": [
@@ -60,9 +77,8 @@ async fn email_and_items_go_into_the_event() {
     );
 }
 
-#[tokio::test]
-async fn every_request_without_a_key_is_another_order() {
-    let service = Service::start().await;
+async fn every_request_without_a_key_is_another_order(database: TestDatabase) {
+    let service = Service::start(database).await;
     let request = Request::post(&book());
     let first = request.send(service.address).await.placed();
     let second = request.send(service.address).await.placed();
@@ -71,9 +87,10 @@ async fn every_request_without_a_key_is_another_order() {
     assert_eq!(service.producer.taken().len(), 2);
 }
 
-#[tokio::test]
-async fn who_accepts_plain_text_gets_the_tutorials_sentence_and_nothing_else() {
-    let service = Service::start().await;
+async fn who_accepts_plain_text_gets_the_tutorials_sentence_and_nothing_else(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
     let text = Request::post(&book()).header("Accept", "text/plain");
     let answer = text.send(service.address).await;
     assert_eq!(answer.status, 201);
@@ -86,9 +103,8 @@ async fn who_accepts_plain_text_gets_the_tutorials_sentence_and_nothing_else() {
     assert!(location.starts_with("/api/v1/orders/"), "{location}");
 }
 
-#[tokio::test]
-async fn who_accepts_anything_gets_json() {
-    let service = Service::start().await;
+async fn who_accepts_anything_gets_json(database: TestDatabase) {
+    let service = Service::start(database).await;
     for accept in [
         "*/*",
         "application/json",
@@ -99,9 +115,8 @@ async fn who_accepts_anything_gets_json() {
     }
 }
 
-#[tokio::test]
-async fn an_error_is_a_problem_document_whatever_is_accepted() {
-    let service = Service::start().await;
+async fn an_error_is_a_problem_document_whatever_is_accepted(database: TestDatabase) {
+    let service = Service::start(database).await;
     let request = Request::post(&json!({"name": "x", "qty": 0, "price": 1}));
     let answer = request
         .header("Accept", "text/plain")
@@ -110,9 +125,8 @@ async fn an_error_is_a_problem_document_whatever_is_accepted() {
     assert_eq!(answer.fields(422), ["qty"]);
 }
 
-#[tokio::test]
-async fn a_valid_traceparent_is_handed_on_and_another_one_is_left_out() {
-    let service = Service::start().await;
+async fn a_valid_traceparent_is_handed_on_and_another_one_is_left_out(database: TestDatabase) {
+    let service = Service::start(database).await;
     let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     for traceparent in [valid, "00-zzz-1-01"] {
         let request = Request::post(&book()).header("traceparent", traceparent);
@@ -131,9 +145,8 @@ async fn a_valid_traceparent_is_handed_on_and_another_one_is_left_out() {
     assert_eq!(handed_on, [Some(valid.as_bytes().to_vec()), None]);
 }
 
-#[tokio::test]
-async fn an_invalid_order_is_answered_with_422_and_all_of_its_faults() {
-    let service = Service::start().await;
+async fn an_invalid_order_is_answered_with_422_and_all_of_its_faults(database: TestDatabase) {
+    let service = Service::start(database).await;
     let body = json!({"name": " ", "qty": 0, "price": -1, "email": "nobody"});
     let answer = Request::post(&body).send(service.address).await;
     assert_eq!(answer.fields(422), ["name", "qty", "price", "email"]);
@@ -148,9 +161,8 @@ async fn an_invalid_order_is_answered_with_422_and_all_of_its_faults() {
     assert_eq!(service.producer.taken(), []);
 }
 
-#[tokio::test]
-async fn a_field_of_another_type_is_answered_with_422_and_its_name() {
-    let service = Service::start().await;
+async fn a_field_of_another_type_is_answered_with_422_and_its_name(database: TestDatabase) {
+    let service = Service::start(database).await;
     let body = json!({"name": "pen", "qty": "five", "price": 1});
     let answer = Request::post(&body).send(service.address).await;
     assert_eq!(answer.fields(422), ["qty"]);
@@ -159,9 +171,8 @@ async fn a_field_of_another_type_is_answered_with_422_and_its_name() {
     assert_eq!(answer.fields(422), ["items[0].price"]);
 }
 
-#[tokio::test]
-async fn what_is_not_json_is_answered_with_400() {
-    let service = Service::start().await;
+async fn what_is_not_json_is_answered_with_400(database: TestDatabase) {
+    let service = Service::start(database).await;
     for body in [b"{".as_slice(), b"", b"{\"qty\": NaN}", b"\xff"] {
         let request = Request::with_body("POST /api/v1/orders", body)
             .header("Content-Type", "application/json");
@@ -169,9 +180,8 @@ async fn what_is_not_json_is_answered_with_400() {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_declared_as_json_is_answered_with_415() {
-    let service = Service::start().await;
+async fn what_is_not_declared_as_json_is_answered_with_415(database: TestDatabase) {
+    let service = Service::start(database).await;
     let body = book().to_string();
     let bare = Request::with_body("POST /api/v1/orders", body.as_bytes());
     bare.send(service.address).await.problem(415);
@@ -179,18 +189,16 @@ async fn what_is_not_declared_as_json_is_answered_with_415() {
     text.send(service.address).await.problem(415);
 }
 
-#[tokio::test]
-async fn a_body_above_the_limit_is_answered_with_413() {
-    let service = Service::start().await;
+async fn a_body_above_the_limit_is_answered_with_413(database: TestDatabase) {
+    let service = Service::start(database).await;
     let body = json!({"name": "x".repeat(64 * 1024), "qty": 1, "price": 1});
     let answer = Request::post(&body).send(service.address).await;
     answer.problem(413);
     assert_eq!(service.producer.taken(), []);
 }
 
-#[tokio::test]
-async fn the_largest_order_is_far_below_what_a_broker_takes() {
-    let service = Service::start().await;
+async fn the_largest_order_is_far_below_what_a_broker_takes(database: TestDatabase) {
+    let service = Service::start(database).await;
     // Four bytes a character, the longest that a name can be.
     let line = json!({"name": "\u{1f4d6}".repeat(200), "qty": 1_000_000, "price": 1_000_000_000});
     let body = json!({"items": vec![line; 50], "email": "reader@example.org"});
