@@ -6,8 +6,13 @@ use std::time::{Duration, Instant};
 use email_service::Config;
 use serde_json::Value;
 use service_runtime::lifecycle::{ServiceConfig as _, Shutdown};
+use test_support::{Test, TestDatabase, test};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![test!(it_lives_and_answers_while_the_broker_is_down_and_ends_when_asked).threads(2)]
+}
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -23,14 +28,11 @@ async fn get(address: SocketAddr, path: &str) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_lives_and_answers_while_the_broker_is_down_and_ends_when_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = format!("sqlite://{}", folder.path().join("email.db").display());
+async fn it_lives_and_answers_while_the_broker_is_down_and_ends_when_asked(database: TestDatabase) {
     let environment = [
         // Nobody listens on the port of tcpmux.
         ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
-        ("DATABASE_URL", &database),
+        ("DATABASE_URL", database.url()),
     ];
     let (config, _) = Config::load(None, environment).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

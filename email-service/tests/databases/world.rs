@@ -16,7 +16,7 @@ use service_runtime::jobs::{
 use service_runtime::kafka::Record;
 use service_runtime::lifecycle::ServiceConfig as _;
 use service_runtime::participant::{Change, Decider as _, Decision};
-use tempfile::TempDir;
+use test_support::TestDatabase;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,6 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) config: MailConfig,
     wake: Arc<Notify>,
-    _folder: TempDir,
 }
 
 /// An event that was read from the log.
@@ -75,17 +74,14 @@ fn heading(order_id: OrderId, status: OrderStatus) -> Heading {
 }
 
 impl World {
-    pub(crate) async fn new(environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn new(database: TestDatabase, environment: &[(&str, &str)]) -> Self {
         let (config, _) = Config::load(None, environment.iter().copied()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("email.db").display());
-        let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+        let database = Database::open(&DatabaseConfig::new(database.url())).unwrap();
         database.migrate(&[]).await.unwrap();
         Self {
             database,
             config: config.mail,
             wake: Arc::default(),
-            _folder: folder,
         }
     }
 

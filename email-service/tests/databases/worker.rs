@@ -5,10 +5,22 @@ use std::time::Duration;
 use base_domains::OrderStatus;
 use email_service::mailer::{FileMailer, SmtpMailer, SmtpSettings};
 use service_runtime::jobs::{JobRow, JobState};
+use test_support::{Test, TestDatabase, test};
 
 use crate::support::order;
 use crate::support::sink::{Reply::Say, Sink};
-use crate::support::world::{Event, World, mail_of};
+use crate::world::{Event, World, mail_of};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(every_mail_is_sent_once_with_its_message_id),
+        test!(a_server_that_is_down_is_tried_until_it_takes_the_mail),
+        test!(a_refused_mail_is_dead_and_its_job_keeps_the_servers_words),
+        test!(a_bad_address_is_dead_without_bothering_the_server),
+        test!(a_mail_to_nobody_is_skipped),
+        test!(mail_about_old_events_is_skipped),
+    ]
+}
 
 const FAST: (&str, &str) = ("EMAIL_RETRY_MAX_DELAY", "10ms");
 
@@ -31,9 +43,8 @@ async fn pending(world: &World, email: &str) {
         .await;
 }
 
-#[tokio::test]
-async fn every_mail_is_sent_once_with_its_message_id() {
-    let world = World::new(&[]).await;
+async fn every_mail_is_sent_once_with_its_message_id(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let events = OrderStatus::ALL.map(|status| Event::new(status, order("ann@example.org")));
     world.decide(&events).await;
     let sink = Sink::start(&[]).await;
@@ -54,9 +65,8 @@ async fn every_mail_is_sent_once_with_its_message_id() {
     assert!(jobs.iter().all(|job| job.attempts == 1), "{jobs:?}");
 }
 
-#[tokio::test]
-async fn a_server_that_is_down_is_tried_until_it_takes_the_mail() {
-    let world = World::new(&[FAST]).await;
+async fn a_server_that_is_down_is_tried_until_it_takes_the_mail(database: TestDatabase) {
+    let world = World::new(database, &[FAST]).await;
     pending(&world, "ann@example.org").await;
     // More often than jobs are tried by default.
     let sink = Sink::start(&[("CONNECT", Say("421 4.3.2 not now")); 30]).await;
@@ -65,9 +75,8 @@ async fn a_server_that_is_down_is_tried_until_it_takes_the_mail() {
     assert_eq!(world.jobs().await[0].attempts, 31);
 }
 
-#[tokio::test]
-async fn a_refused_mail_is_dead_and_its_job_keeps_the_servers_words() {
-    let world = World::new(&[FAST]).await;
+async fn a_refused_mail_is_dead_and_its_job_keeps_the_servers_words(database: TestDatabase) {
+    let world = World::new(database, &[FAST]).await;
     pending(&world, "ann@example.org").await;
     let sink = Sink::start(&[("RCPT", Say("550 5.1.1 <ann@example.org>: unknown"))]).await;
     world.work(smtp(&sink), all(JobState::Dead)).await;
@@ -79,9 +88,8 @@ async fn a_refused_mail_is_dead_and_its_job_keeps_the_servers_words() {
     );
 }
 
-#[tokio::test]
-async fn a_bad_address_is_dead_without_bothering_the_server() {
-    let world = World::new(&[FAST]).await;
+async fn a_bad_address_is_dead_without_bothering_the_server(database: TestDatabase) {
+    let world = World::new(database, &[FAST]).await;
     pending(&world, "ann@example.org\r\nRCPT TO:<eve@example.net>").await;
     let sink = Sink::start(&[]).await;
     world.work(smtp(&sink), all(JobState::Dead)).await;
@@ -92,9 +100,8 @@ async fn a_bad_address_is_dead_without_bothering_the_server() {
     );
 }
 
-#[tokio::test]
-async fn a_mail_to_nobody_is_skipped() {
-    let world = World::new(&[("EMAIL_DEFAULT_RECIPIENT", "none")]).await;
+async fn a_mail_to_nobody_is_skipped(database: TestDatabase) {
+    let world = World::new(database, &[("EMAIL_DEFAULT_RECIPIENT", "none")]).await;
     pending(&world, "").await;
     let sink = Sink::start(&[]).await;
     world.work(smtp(&sink), all(JobState::Skipped)).await;
@@ -108,9 +115,8 @@ async fn a_mail_to_nobody_is_skipped() {
     );
 }
 
-#[tokio::test]
-async fn mail_about_old_events_is_skipped() {
-    let world = World::new(&[("EMAIL_MAX_AGE", "72h")]).await;
+async fn mail_about_old_events_is_skipped(database: TestDatabase) {
+    let world = World::new(database, &[("EMAIL_MAX_AGE", "72h")]).await;
     let mut old = Event::new(OrderStatus::Pending, order("ann@example.org"));
     old.record.timestamp = Some(1_577_836_800_000);
     world.decide(&[old]).await;

@@ -3,9 +3,24 @@
 use base_domains::OrderStatus;
 use service_runtime::jobs::JobState;
 use service_runtime::participant::Decision;
+use test_support::{Test, TestDatabase, test};
 
-use crate::support::world::{Event, World, mail_of};
 use crate::support::{ORDER, order};
+use crate::world::{Event, World, mail_of};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(there_is_one_mail_per_order_and_state_however_often_events_repeat),
+        test!(a_job_has_all_that_its_mail_needs),
+        test!(only_the_configured_states_are_mailed),
+        test!(a_body_that_cannot_be_read_fails_only_its_own_decision),
+        test!(an_invalid_order_is_mailed_all_the_same),
+        test!(an_order_without_an_address_is_mailed_to_a_default),
+        test!(an_order_without_an_address_is_mailed_to_whom_an_operator_chose),
+        test!(an_order_without_an_address_is_mailed_to_nobody_if_an_operator_says_so),
+        test!(a_record_without_a_usable_time_counts_from_now),
+    ]
+}
 
 fn ids(states: &[&str]) -> Vec<String> {
     states
@@ -23,9 +38,8 @@ async fn job_ids(world: &World) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn there_is_one_mail_per_order_and_state_however_often_events_repeat() {
-    let world = World::new(&[]).await;
+async fn there_is_one_mail_per_order_and_state_however_often_events_repeat(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let event = |status| Event::new(status, order("ann@example.org"));
     let all = || OrderStatus::ALL.map(event);
     for _ in 0..2 {
@@ -40,9 +54,8 @@ async fn there_is_one_mail_per_order_and_state_however_often_events_repeat() {
     assert_eq!(job_ids(&world).await, expected);
 }
 
-#[tokio::test]
-async fn a_job_has_all_that_its_mail_needs() {
-    let world = World::new(&[]).await;
+async fn a_job_has_all_that_its_mail_needs(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let event = Event::new(OrderStatus::Paid, order("ann@example.org"));
     world.decide(&[event]).await;
     let jobs = world.jobs().await;
@@ -64,17 +77,15 @@ async fn a_job_has_all_that_its_mail_needs() {
     assert_eq!(mail.occurred_at, Some(4_102_444_800_001));
 }
 
-#[tokio::test]
-async fn only_the_configured_states_are_mailed() {
-    let world = World::new(&[("EMAIL_STATES", "RESERVED")]).await;
+async fn only_the_configured_states_are_mailed(database: TestDatabase) {
+    let world = World::new(database, &[("EMAIL_STATES", "RESERVED")]).await;
     let events = OrderStatus::ALL.map(|status| Event::new(status, order("ann@example.org")));
     world.decide(&events).await;
     assert_eq!(job_ids(&world).await, ids(&["RESERVED"]));
 }
 
-#[tokio::test]
-async fn a_body_that_cannot_be_read_fails_only_its_own_decision() {
-    let world = World::new(&[]).await;
+async fn a_body_that_cannot_be_read_fails_only_its_own_decision(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let mut broken = Event::new(OrderStatus::Pending, order("ann@example.org"));
     broken.record.value = Some(b"{".to_vec());
     let mut not_mailed = Event::new(OrderStatus::Reserved, order("ann@example.org"));
@@ -95,9 +106,8 @@ async fn a_body_that_cannot_be_read_fails_only_its_own_decision() {
     assert_eq!(job_ids(&world).await, ids(&["PAID"]));
 }
 
-#[tokio::test]
-async fn an_invalid_order_is_mailed_all_the_same() {
-    let world = World::new(&[]).await;
+async fn an_invalid_order_is_mailed_all_the_same(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let mut order = order("ann@example.org");
     order.qty = 0;
     let decisions = world
@@ -108,29 +118,35 @@ async fn an_invalid_order_is_mailed_all_the_same() {
     assert_eq!((mail.lines[0].qty, mail.total), (0, None));
 }
 
-#[tokio::test]
-async fn an_order_without_an_address_goes_to_the_default_recipient_or_to_nobody() {
-    for (setting, recipient) in [
-        ("", Some("customer@example.com")),
-        ("desk@example.org", Some("desk@example.org")),
-        ("none", None),
-    ] {
-        let world = World::new(&[("EMAIL_DEFAULT_RECIPIENT", setting)]).await;
-        let mut order = order("");
-        order.email = None;
-        world
-            .decide(&[Event::new(OrderStatus::Pending, order)])
-            .await;
-        assert_eq!(
-            mail_of(&world.jobs().await[0]).recipient.as_deref(),
-            recipient
-        );
-    }
+/// Whom the mail about an order without an address goes to.
+async fn recipient(database: TestDatabase, setting: &str) -> Option<String> {
+    let world = World::new(database, &[("EMAIL_DEFAULT_RECIPIENT", setting)]).await;
+    let mut order = order("");
+    order.email = None;
+    world
+        .decide(&[Event::new(OrderStatus::Pending, order)])
+        .await;
+    mail_of(&world.jobs().await[0]).recipient
 }
 
-#[tokio::test]
-async fn a_record_without_a_usable_time_counts_from_now() {
-    let world = World::new(&[]).await;
+async fn an_order_without_an_address_is_mailed_to_a_default(database: TestDatabase) {
+    let recipient = recipient(database, "").await;
+    assert_eq!(recipient.as_deref(), Some("customer@example.com"));
+}
+
+async fn an_order_without_an_address_is_mailed_to_whom_an_operator_chose(database: TestDatabase) {
+    let recipient = recipient(database, "desk@example.org").await;
+    assert_eq!(recipient.as_deref(), Some("desk@example.org"));
+}
+
+async fn an_order_without_an_address_is_mailed_to_nobody_if_an_operator_says_so(
+    database: TestDatabase,
+) {
+    assert_eq!(recipient(database, "none").await, None);
+}
+
+async fn a_record_without_a_usable_time_counts_from_now(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let mut event = Event::new(OrderStatus::Pending, order("ann@example.org"));
     event.record.timestamp = Some(0);
     world.decide(&[event]).await;

@@ -7,10 +7,19 @@ use email_service::mailer::FileMailer;
 use email_service::routes::routes;
 use serde_json::{Value, json};
 use service_runtime::jobs::JobState;
+use test_support::{Test, TestDatabase, test};
 use tower::ServiceExt as _;
 
-use crate::support::world::{Event, World};
 use crate::support::{ORDER, order};
+use crate::world::{Event, World};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(a_mail_is_shown_before_and_after_it_is_sent),
+        test!(mails_are_filtered_by_order_and_limited),
+        test!(a_parameter_that_cannot_be_used_is_named),
+    ]
+}
 
 async fn get(world: &World, query: &str) -> (StatusCode, Value) {
     let (router, _) = routes(world.database.clone()).split_for_parts();
@@ -21,9 +30,8 @@ async fn get(world: &World, query: &str) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
-#[tokio::test]
-async fn a_mail_is_shown_before_and_after_it_is_sent() {
-    let world = World::new(&[]).await;
+async fn a_mail_is_shown_before_and_after_it_is_sent(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     world
         .decide(&[Event::new(OrderStatus::Paid, order("ann@example.org"))])
         .await;
@@ -56,9 +64,8 @@ async fn a_mail_is_shown_before_and_after_it_is_sent() {
     assert!(expected["sentAt"].as_str().unwrap().ends_with('Z'));
 }
 
-#[tokio::test]
-async fn mails_are_filtered_by_order_and_limited() {
-    let world = World::new(&[]).await;
+async fn mails_are_filtered_by_order_and_limited(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     let other = OrderId::from_idempotency_key("test", "other");
     for order_id in [ORDER.parse().unwrap(), other] {
         let event = |status| {
@@ -86,9 +93,8 @@ async fn mails_are_filtered_by_order_and_limited() {
     }
 }
 
-#[tokio::test]
-async fn a_parameter_that_cannot_be_used_is_named() {
-    let world = World::new(&[]).await;
+async fn a_parameter_that_cannot_be_used_is_named(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
     for (query, field) in [
         ("?orderId=42", "orderId"),
         ("?orderId=", "orderId"),

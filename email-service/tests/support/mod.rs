@@ -2,7 +2,6 @@
 
 pub(crate) mod parsed;
 pub(crate) mod sink;
-pub(crate) mod world;
 
 use base_domains::{OrderEvent, OrderId, OrderStatus, WireOrder};
 use email_service::mail::Mail;
