@@ -1,5 +1,4 @@
-//! The service from outside: which mails an order causes, what is in them, how they are handed over
-//! and what is told about them.
+//! What is in a mail, and how it is handed over.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,10 +6,8 @@
     reason = "a test fails by panicking, also in a helper function"
 )]
 
-mod decider;
-mod http;
 mod mailer;
 mod message;
-mod service;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "two targets share it, and each uses its part")]
 mod support;
-mod worker;

@@ -1,4 +1,5 @@
-//! The participant against a real database and a recording producer: every rule it keeps.
+//! The participant on SQLite with a recording producer: every rule it keeps. What hangs on the
+//! database is tested on PostgreSQL as well, in `tests/databases/participant.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -95,26 +96,13 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
-/// On SQLite, or on the PostgreSQL server that `TEST_POSTGRES` names.
 async fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let url = match std::env::var("TEST_POSTGRES") {
-        Ok(server) => in_a_schema_of_its_own(&server).await,
-        Err(_) => format!("sqlite://{}", folder.path().join("test.db").display()),
-    };
+    let url = format!("sqlite://{}", folder.path().join("test.db").display());
     let config = DatabaseConfig::new(url);
     let database = Database::open(&config).unwrap();
     database.migrate(&[]).await.unwrap();
     world_on(config, database, folder)
-}
-
-async fn in_a_schema_of_its_own(server: &str) -> String {
-    let schema = format!("test_{}", uuid::Uuid::new_v4().simple());
-    let database = Database::open(&DatabaseConfig::new(server.to_owned())).unwrap();
-    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
-    sqlx::query(create).execute(database.pool()).await.unwrap();
-    database.close().await;
-    format!("{server}?options[search_path]={schema}")
 }
 
 fn world_on(config: DatabaseConfig, database: Database, folder: tempfile::TempDir) -> World {

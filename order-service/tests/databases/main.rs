@@ -1,0 +1,24 @@
+//! The service over a real socket, with a database and a producer that does as it is told.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod answers;
+mod documentation;
+mod idempotency;
+mod outages;
+mod process;
+mod projection;
+mod reading;
+mod support;
+mod waiting;
+
+test_support::main!(
+    answers,
+    documentation,
+    idempotency,
+    outages,
+    process,
+    projection,
+    reading,
+    waiting,
+);

@@ -1,0 +1,104 @@
+//! The whole service while there is no broker.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use order_service::{Config, run, run_on};
+use serde_json::json;
+use service_runtime::database::DatabaseConfig;
+use service_runtime::kafka::KafkaConfig;
+use service_runtime::lifecycle::Shutdown;
+use test_support::{Test, TestDatabase, test};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::support::{DEADLINE, Request};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked).threads(2),
+        test!(without_a_broker_an_order_is_answered_with_503_that_names_it).threads(2),
+        test!(a_port_that_is_taken_is_an_error),
+    ]
+}
+
+struct Process {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+fn config(database: &TestDatabase) -> Config {
+    // Nobody listens on port 1.
+    let mut kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "order-service");
+    kafka.delivery_timeout = Duration::from_millis(500);
+    let mut config = Config::new(DatabaseConfig::new(database.url()), kafka);
+    config.http.address = Ipv4Addr::LOCALHOST.into();
+    config
+}
+
+impl Process {
+    async fn start(database: TestDatabase) -> Self {
+        let config = config(&database);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(run_on(listener, config, shutdown.clone()));
+        Self {
+            address,
+            shutdown,
+            running,
+        }
+    }
+
+    async fn end(self) {
+        self.shutdown.trigger();
+        let ended = timeout(DEADLINE, self.running).await.unwrap();
+        ended.unwrap().unwrap();
+    }
+}
+
+async fn without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked(
+    database: TestDatabase,
+) {
+    let process = Process::start(database).await;
+    let live = Request::get("/health/live").send(process.address).await;
+    assert_eq!(live.status, 200);
+    let ready = Request::get("/health/ready").send(process.address).await;
+    assert_eq!(ready.status, 503);
+    let components = ready.json()["components"].clone();
+    assert_eq!(
+        components["consumer of orders-view"]["status"], "not ready",
+        "{components}"
+    );
+    process.end().await;
+}
+
+async fn without_a_broker_an_order_is_answered_with_503_that_names_it(database: TestDatabase) {
+    let process = Process::start(database).await;
+    let body = json!({"name": "book order", "qty": 5, "price": 10000});
+    let answer = Request::post(&body).send(process.address).await;
+    let id = answer.unconfirmed();
+    assert_eq!(answer.json()["title"], "Order not confirmed");
+    // Unknown to the read model, which works without a broker.
+    let get = Request::get(&format!("/api/v1/orders/{id}?wait=0s"));
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while get.send(process.address).await.status == 503 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the database is not ready"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    get.send(process.address).await.problem(404);
+    process.end().await;
+}
+
+async fn a_port_that_is_taken_is_an_error(database: TestDatabase) {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut config = config(&database);
+    config.http.port = taken.local_addr().unwrap().port();
+    let error = run(config, Shutdown::new()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot listen on"), "{error}");
+}

@@ -1,0 +1,134 @@
+//! A running service, the client that talks to it, and the log around it.
+
+mod client;
+mod log;
+mod producer;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base_domains::Encoder;
+use order_service::command::{self, CommandParts};
+use order_service::query::{self, Projection, QueryParts};
+use order_service::{MIGRATIONS, Storage};
+use service_runtime::database::{Database, DatabaseConfig};
+use service_runtime::health::Health;
+use service_runtime::http::{self, HttpConfig, ServiceInfo};
+use service_runtime::lifecycle::Shutdown;
+use test_support::TestDatabase;
+use tokio::sync::Semaphore;
+
+pub(crate) use client::{Answer, Request};
+pub(crate) use log::{Log, Mark, order_id, plain};
+pub(crate) use producer::{Fake, Manner};
+
+/// Nothing that these tests wait for takes longer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How many requests may wait.
+pub(crate) const SEATS: usize = 8;
+
+/// What differs between tests.
+pub(crate) struct Setup {
+    pub(crate) answer_within: Duration,
+    /// Whether the database is there from the start.
+    pub(crate) database_ready: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            answer_within: Duration::from_secs(10),
+            database_ready: true,
+        }
+    }
+}
+
+/// A service on the database of its test, with a log of its own.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) producer: Arc<Fake>,
+    pub(crate) storage: Storage,
+    pub(crate) database: Database,
+    pub(crate) projection: Projection,
+    pub(crate) seats: Arc<Semaphore>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Service {
+    pub(crate) async fn start(database: TestDatabase) -> Self {
+        Self::with(database, Setup::default()).await
+    }
+
+    pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
+        let database = Database::open(&DatabaseConfig::new(database.url())).unwrap();
+        database.migrate(&[&MIGRATIONS]).await.unwrap();
+        let storage = Storage::new();
+        if setup.database_ready {
+            storage.provide(database.clone());
+        }
+        let producer = Fake::new();
+        let shutdown = Shutdown::new();
+        let seats = Arc::new(Semaphore::new(SEATS));
+        let command = command::routes(CommandParts {
+            producer: Arc::clone(&producer) as _,
+            topic: "orders".to_owned(),
+            encoder: Encoder {
+                writer: "order-service".to_owned(),
+                type_id: None,
+            },
+            storage: storage.clone(),
+            answer_within: setup.answer_within,
+        });
+        let (query, projection) = query::routes(QueryParts {
+            storage: storage.clone(),
+            longest_wait: setup.answer_within,
+            seats: Arc::clone(&seats),
+            shutdown: shutdown.clone(),
+        });
+        let address = serve(command.merge(query), &shutdown).await;
+        Self {
+            address,
+            producer,
+            storage,
+            database,
+            projection,
+            seats,
+            shutdown,
+        }
+    }
+
+    /// Waits until exactly this many requests wait for an order.
+    pub(crate) async fn waiting(&self, requests: usize) {
+        let taken = || SEATS - self.seats.available_permits() == requests;
+        eventually("requests that wait", taken).await;
+    }
+}
+
+async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) -> SocketAddr {
+    let info = ServiceInfo {
+        name: "order-service",
+        version: "1.2.3",
+        description: "A service for tests.",
+    };
+    let config = HttpConfig {
+        address: Ipv4Addr::LOCALHOST.into(),
+        ..HttpConfig::default()
+    };
+    let router = http::router(info, routes, &Health::new(shutdown), &config);
+    let listener = http::bind(&config).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move { http::serve(listener, router, &config, shutdown).await });
+    address
+}
+
+/// Waits until the condition holds.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,11 @@
+//! The database, the jobs and a whole participant, on SQLite and on PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod database;
+mod jobs;
+mod participant;
+mod support;
+mod worker;
+
+test_support::main!(database, jobs, participant, worker);

@@ -1,0 +1,11 @@
+//! The stock service on a real database.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod concurrency;
+mod http;
+mod seeding;
+mod service;
+mod support;
+
+test_support::main!(concurrency, http, seeding, service);
