@@ -63,6 +63,7 @@ pub(crate) async fn run_on(
     app.serve(&mut service, listener, routes);
     app.follow_log(&mut service, projection);
     app.watch_producer(&mut service, failure);
+    app.measure(&mut service);
     let result = service.run(Some(&app.producer)).await;
     app.database.close().await;
     result
@@ -124,6 +125,14 @@ impl App {
                 ended = participant.run(shutdown) => ended.map_err(anyhow::Error::from),
                 never = ping(&database, &health) => match never {},
             }
+        });
+    }
+
+    fn measure(&self, service: &mut Service) {
+        let watch = query::watch_unfinished(self.storage.clone(), self.shutdown.clone());
+        service.spawn("measures", async move {
+            watch.await;
+            Ok::<(), anyhow::Error>(())
         });
     }
 

@@ -8,6 +8,7 @@ mod parameters;
 mod projection;
 mod routes;
 mod store;
+mod unfinished;
 mod view;
 mod waiting;
 
@@ -21,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::storage::Storage;
 use lookup::Lookup;
 pub use projection::Projection;
+pub use unfinished::{OLDEST_UNFINISHED, ages as unfinished_ages, watch as watch_unfinished};
 use waiting::Waiters;
 
 /// What the query side is made of.

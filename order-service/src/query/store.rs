@@ -111,6 +111,23 @@ pub(super) async fn find(
     Ok(row.map(|row| view(order_id, &row)).transpose()?)
 }
 
+/// When the oldest order with `status` was placed, in epoch milliseconds.
+///
+/// The status stands in the text, not in a parameter: with a parameter the partial index is not used.
+pub(super) async fn oldest(
+    storage: &Storage,
+    status: OrderStatus,
+) -> Result<Option<i64>, StorageError> {
+    let select = format!(
+        "SELECT MIN(created_at) FROM order_views WHERE status = '{}'",
+        status.as_str()
+    );
+    let row = sqlx::query(AssertSqlSafe(select))
+        .fetch_one(storage.database()?.pool())
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
 fn view(order_id: OrderId, row: &AnyRow) -> Result<OrderView, sqlx::Error> {
     let (status, reason): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let content: String = row.try_get(2)?;

@@ -10,6 +10,7 @@ mod process;
 mod projection;
 mod reading;
 mod support;
+mod unfinished;
 mod waiting;
 
 test_support::main!(
@@ -20,5 +21,6 @@ test_support::main!(
     process,
     projection,
     reading,
+    unfinished,
     waiting,
 );
