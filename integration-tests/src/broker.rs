@@ -1,57 +1,158 @@
 //! The broker of the suite, chosen by `TEST_KAFKA`.
 
-use std::sync::{Mutex, OnceLock};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use quickstart::embedded::EmbeddedBroker;
+use test_support::containers::{self, Kafka};
 
-/// What `TEST_KAFKA` says.
+/// What the suite runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// One embedded broker for the whole test process.
-    Embedded,
+    /// One embedded broker for the whole test process; where it was not asked for, with the reason.
+    Embedded {
+        /// Why there is no Kafka.
+        instead: Option<String>,
+    },
+    /// One Kafka in a container for the whole test process.
+    Container,
     /// A broker that runs already.
     Given(String),
 }
 
-/// The choice, from the environment.
+/// A broker that ends with the test process.
+#[derive(Debug)]
+enum Owned {
+    Embedded(EmbeddedBroker),
+    Container(Kafka),
+}
+
+/// A static is never dropped, so [`end`] takes it out.
+static OWNED: Mutex<Option<Owned>> = Mutex::new(None);
+
+/// The choice, from the environment; nothing starts yet.
 ///
-/// # Panics
-/// `TEST_KAFKA` is neither `embedded` nor `HOST:PORT`: an explicit value never falls back.
-#[must_use]
-pub fn choice() -> Choice {
-    match std::env::var("TEST_KAFKA").as_deref() {
-        Err(_) | Ok("" | "embedded") => Choice::Embedded,
-        Ok(given) => {
-            let port = given.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-            assert!(
-                matches!(port, Some(Ok(_))),
-                "TEST_KAFKA is `{given}`: it has to be `embedded` or HOST:PORT"
-            );
-            Choice::Given(given.to_owned())
+/// # Errors
+/// `TEST_KAFKA` is none of `embedded`, `testcontainers` and `HOST:PORT`, or it asks for a container and no
+/// engine answers: an explicit value never falls back.
+pub fn choose() -> Result<&'static Choice, &'static str> {
+    static CHOICE: OnceLock<Result<Choice, String>> = OnceLock::new();
+    let choice = CHOICE.get_or_init(|| choice_of(std::env::var("TEST_KAFKA").ok().as_deref()));
+    choice.as_ref().map_err(String::as_str)
+}
+
+fn choice_of(given: Option<&str>) -> Result<Choice, String> {
+    match given {
+        None | Some("") => Ok(match containers::engine() {
+            Ok(()) => Choice::Container,
+            Err(reason) => Choice::Embedded {
+                instead: Some(reason),
+            },
+        }),
+        Some("embedded") => Ok(Choice::Embedded { instead: None }),
+        Some("testcontainers") => containers::engine()
+            .map(|()| Choice::Container)
+            .map_err(|reason| format!("TEST_KAFKA is `testcontainers`, but {reason}")),
+        Some(servers) => {
+            let port = servers
+                .rsplit_once(':')
+                .map(|(_, port)| port.parse::<u16>());
+            if !matches!(port, Some(Ok(_))) {
+                return Err(format!(
+                    "TEST_KAFKA is `{servers}`: it has to be `embedded`, `testcontainers` or HOST:PORT"
+                ));
+            }
+            Ok(Choice::Given(servers.to_owned()))
         }
     }
 }
 
-/// Bootstrap servers of the suite's broker.
+/// Bootstrap servers of the suite's broker, which starts with the first test that asks.
 ///
 /// # Panics
-/// The embedded broker does not start.
-pub fn bootstrap_servers() -> &'static str {
-    // A static is never dropped: the broker lives as long as the process, and no longer.
-    static EMBEDDED: OnceLock<(String, Mutex<EmbeddedBroker>)> = OnceLock::new();
-    static GIVEN: OnceLock<String> = OnceLock::new();
-    match choice() {
-        Choice::Embedded => {
-            let (servers, _) = EMBEDDED.get_or_init(|| {
-                let broker = EmbeddedBroker::start(0).expect("the embedded broker starts");
-                println!("The black-box tests run on the embedded broker.");
-                (broker.bootstrap_servers().to_owned(), Mutex::new(broker))
-            });
-            servers
+/// The broker does not start.
+pub fn bootstrap_servers() -> String {
+    match choose().expect("a usable TEST_KAFKA") {
+        Choice::Given(servers) => servers.clone(),
+        choice => owned()
+            .get_or_insert_with(|| match choice {
+                Choice::Container => {
+                    Owned::Container(Kafka::start().expect("a Kafka in a container"))
+                }
+                _ => Owned::Embedded(EmbeddedBroker::start(0).expect("the embedded broker")),
+            })
+            .bootstrap_servers()
+            .to_owned(),
+    }
+}
+
+/// Ends the suite's broker and removes its container.
+pub fn end() {
+    drop(owned().take());
+}
+
+/// A broker that failed to start for one test may start for the next.
+fn owned() -> MutexGuard<'static, Option<Owned>> {
+    OWNED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Owned {
+    fn bootstrap_servers(&self) -> &str {
+        match self {
+            Self::Embedded(broker) => broker.bootstrap_servers(),
+            Self::Container(kafka) => kafka.bootstrap_servers(),
         }
-        Choice::Given(servers) => GIVEN.get_or_init(|| {
-            println!("The black-box tests run on the Kafka at {servers}.");
-            servers
-        }),
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded { instead: None } => {
+                write!(formatter, "The black-box tests run on the embedded broker.")
+            }
+            Self::Embedded {
+                instead: Some(reason),
+            } => write!(
+                formatter,
+                "The black-box tests run on the embedded broker: {reason}."
+            ),
+            Self::Container => write!(
+                formatter,
+                "The black-box tests run on testcontainers: an Apache Kafka of their own."
+            ),
+            Self::Given(servers) => {
+                write!(
+                    formatter,
+                    "The black-box tests run on the Kafka at {servers}."
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explicit_choice_is_taken_as_it_is() {
+        assert_eq!(
+            choice_of(Some("embedded")),
+            Ok(Choice::Embedded { instead: None })
+        );
+        assert_eq!(
+            choice_of(Some("localhost:9092")),
+            Ok(Choice::Given("localhost:9092".to_owned()))
+        );
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        for given in ["embeded", "localhost", "localhost:kafka", "localhost:99999"] {
+            let refusal = choice_of(Some(given)).unwrap_err();
+            assert!(refusal.contains("TEST_KAFKA"), "{refusal}");
+            assert!(refusal.contains(given), "{refusal}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The harness of the black-box tests: real processes, HTTP and Kafka. Of the inside only the
 //! [`database`]s are read, after the fact, to compare what the services keep with what the log says.
 //!
-//! `TEST_KAFKA` chooses the broker: `embedded` (the default) or `HOST:PORT`. Tests share it, but
+//! `TEST_KAFKA` chooses the broker: `testcontainers` (the default where a container engine answers),
+//! `embedded` (the default elsewhere) or `HOST:PORT`. Tests share it, but
 //! never a topic or a group: each [`System`] has names of its own.
 
 // A test fails by panicking, in its harness too.
@@ -12,6 +13,7 @@ pub mod client;
 pub mod database;
 pub mod log;
 pub mod process;
+pub mod suite;
 pub mod system;
 pub mod wait;
 

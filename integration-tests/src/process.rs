@@ -46,7 +46,8 @@ impl Process {
             .env_clear()
             .env("SERVICE", service)
             .envs(environment)
-            .stdin(Stdio::null())
+            // Closed when this process ends, however it ends: the service ends itself then.
+            .stdin(Stdio::piped())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .spawn()

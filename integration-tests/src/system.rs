@@ -58,7 +58,7 @@ impl SystemBuilder {
     /// A service does not get ready.
     pub async fn start(mut self) -> System {
         if self.bootstrap_servers.is_empty() {
-            broker::bootstrap_servers().clone_into(&mut self.bootstrap_servers);
+            self.bootstrap_servers = broker::bootstrap_servers();
         }
         let id = uuid::Uuid::new_v4().simple().to_string();
         let topic = format!("orders-{}", &id[..12]);

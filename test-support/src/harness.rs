@@ -66,6 +66,10 @@ impl Test {
         self
     }
 
+    fn has_database(&self) -> bool {
+        self.kinds.contains(&Kind::Postgres)
+    }
+
     fn trials(&self, server: &Arc<Result<Server, String>>, required: bool) -> Vec<Trial> {
         let (body, threads) = (self.body, self.threads);
         match body {
@@ -112,13 +116,18 @@ fn run_on(
 /// `postgres`: then they fail.
 pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     let arguments = Arguments::from_args();
-    let server = Arc::new(Server::find());
+    let server = if !arguments.list && tests.iter().any(Test::has_database) {
+        Server::find()
+    } else {
+        Err("nobody asked for one".to_owned())
+    };
+    let server = Arc::new(server);
     let required = env::var("TEST_REQUIRE").is_ok_and(|kind| kind == Kind::Postgres.name());
     let listed = move || no_test_is_overlooked(folder);
     let mut trials = vec![Trial::test("every_test_is_known_to_this_harness", listed)];
     trials.extend(tests.iter().flat_map(|test| test.trials(&server, required)));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let (Err(reason), 1.., false) = (&*server, conclusion.num_ignored, arguments.list) {
+    if let (Err(reason), 1..) = (&*server, conclusion.num_ignored) {
         println!("{} tests were not run: {reason}\n", conclusion.num_ignored);
     }
     conclusion.exit_code()

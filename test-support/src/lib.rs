@@ -40,6 +40,7 @@
 //!
 //! A function that is in no list is a warning of the compiler, which CI refuses.
 
+pub mod containers;
 mod database;
 mod harness;
 mod postgres;

@@ -6,27 +6,39 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use uuid::Uuid;
 
+use crate::containers::PostgresServer;
+
 /// A server, as long as the tests of one target run.
 #[derive(Debug)]
 pub(crate) struct Server {
     url: String,
+    /// Removed with the server; none if it was given.
+    _container: Option<PostgresServer>,
 }
 
 impl Server {
     /// The one that `TEST_POSTGRES` names, which then has to answer: nothing else takes its place.
-    /// This is where another way to a server belongs.
+    /// Without it, one in a container.
     ///
     /// # Errors
     /// What to do to have one.
     pub(crate) fn find() -> Result<Self, String> {
-        match env::var("TEST_POSTGRES") {
-            Ok(url) if !url.is_empty() => Ok(Self { url }),
-            _ => Err(
-                "no PostgreSQL server: TEST_POSTGRES=postgres://user:password@host/database \
-                      names one"
-                    .to_owned(),
-            ),
+        if let Some(url) = env::var("TEST_POSTGRES").ok().filter(|url| !url.is_empty()) {
+            return Ok(Self {
+                url,
+                _container: None,
+            });
         }
+        let container = PostgresServer::start().map_err(|error| {
+            format!(
+                "no PostgreSQL server: {error}, or name one by \
+                 TEST_POSTGRES=postgres://user:password@host/database"
+            )
+        })?;
+        Ok(Self {
+            url: container.url.clone(),
+            _container: Some(container),
+        })
     }
 
     /// The URL of a new schema.

@@ -3,6 +3,7 @@
 //!
 //! Each is exactly what its own binary runs; one file makes sure that it is built with the tests.
 
+use std::io::Read as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use service_runtime::telemetry::LogConfig;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> ExitCode {
+    std::thread::spawn(end_with_the_tests);
     match std::env::var("SERVICE").as_deref() {
         Ok("order") => run_service(order_service::NAME, VERSION, order_service::run),
         Ok("stock") => run_service(stock_service::NAME, VERSION, stock_service::run),
@@ -24,6 +26,14 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Nobody else would end this process when the tests are killed.
+fn end_with_the_tests() {
+    let mut nothing = Vec::new();
+    // Ends when the other end is closed; nothing is ever written to it.
+    std::io::stdin().read_to_end(&mut nothing).ok();
+    std::process::exit(1);
 }
 
 /// Settings of the broker process.

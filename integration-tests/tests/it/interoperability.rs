@@ -2,7 +2,17 @@
 
 use integration_tests::{System, eventually};
 use service_runtime::kafka::dlt;
+use test_support::{Test, test};
 use uuid::Uuid;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(the_tutorials_record_without_key_and_headers_is_reserved_and_mailed, no database),
+        test!(a_bare_order_of_nothing_is_rejected_as_invalid, no database),
+        test!(a_line_of_garbage_is_dead_lettered_and_the_order_in_the_next_line_works, no database),
+        test!(garbage_is_dead_lettered_byte_for_byte_by_every_group_and_holds_nobody_up, no database),
+    ]
+}
 
 fn tutorial_record(order_id: Uuid) -> String {
     format!(
@@ -10,7 +20,6 @@ fn tutorial_record(order_id: Uuid) -> String {
     )
 }
 
-#[tokio::test]
 async fn the_tutorials_record_without_key_and_headers_is_reserved_and_mailed() {
     let system = System::start().await;
     // More than there are partitions, so that some are not in their home partition.
@@ -27,7 +36,6 @@ async fn the_tutorials_record_without_key_and_headers_is_reserved_and_mailed() {
 }
 
 /// Rule R4: what decodes but breaks a domain rule is an order that ends, not a dead letter.
-#[tokio::test]
 async fn a_bare_order_of_nothing_is_rejected_as_invalid() {
     let system = System::start().await;
     let order_id = Uuid::new_v4();
@@ -44,7 +52,6 @@ async fn a_bare_order_of_nothing_is_rejected_as_invalid() {
     );
 }
 
-#[tokio::test]
 async fn a_line_of_garbage_is_dead_lettered_and_the_order_in_the_next_line_works() {
     let system = System::start().await;
     let order_id = Uuid::new_v4();
@@ -67,7 +74,6 @@ async fn a_line_of_garbage_is_dead_lettered_and_the_order_in_the_next_line_works
     }
 }
 
-#[tokio::test]
 async fn garbage_is_dead_lettered_byte_for_byte_by_every_group_and_holds_nobody_up() {
     let system = System::start().await;
     let garbage = b"\xff\xfe not an order \0".as_slice();

@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use integration_tests::{Signal, System};
+use test_support::{Test, test};
 
-#[tokio::test]
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(a_terminated_service_ends_cleanly_and_its_successor_takes_over, no database),
+        test!(stock_and_email_log_the_event_as_the_tutorial_does_and_no_personal_data, no database),
+    ]
+}
+
 async fn a_terminated_service_ends_cleanly_and_its_successor_takes_over() {
     let mut system = System::start().await;
     let first = system.place("book order", 2).await;
@@ -36,7 +43,6 @@ async fn a_terminated_service_ends_cleanly_and_its_successor_takes_over() {
     );
 }
 
-#[tokio::test]
 async fn stock_and_email_log_the_event_as_the_tutorial_does_and_no_personal_data() {
     let mut system = System::start().await;
     let mut body = integration_tests::system::order("book order", 1);

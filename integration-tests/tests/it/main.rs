@@ -6,3 +6,5 @@
 mod interoperability;
 mod lifecycle;
 mod order_flow;
+
+integration_tests::main!(interoperability, lifecycle, order_flow);

@@ -3,8 +3,19 @@
 use integration_tests::System;
 use integration_tests::system::order;
 use serde_json::json;
+use test_support::{Test, test};
 
-#[tokio::test]
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(an_order_is_reserved_in_stock_and_mailed, no database),
+        test!(orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock, no database),
+        test!(an_order_of_several_lines_is_reserved_whole_or_not_at_all, no database),
+        test!(an_idempotency_key_makes_one_order_and_refuses_another_content, no database),
+        test!(the_tutorials_text_is_answered_to_those_who_ask_for_text, no database),
+        test!(a_bad_order_is_refused_with_every_field_that_is_wrong_and_reaches_nobody, no database),
+    ]
+}
+
 async fn an_order_is_reserved_in_stock_and_mailed() {
     let system = System::start().await;
     let mut body = order("book order", 5);
@@ -45,7 +56,6 @@ async fn an_order_is_reserved_in_stock_and_mailed() {
     );
 }
 
-#[tokio::test]
 async fn orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock() {
     let system = System::start().await;
     let sold_out = system.place("sold out book", 1).await;
@@ -72,7 +82,6 @@ async fn orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock(
     assert_eq!(system.stock_of("book order").await, (1000, 0, 0));
 }
 
-#[tokio::test]
 async fn an_order_of_several_lines_is_reserved_whole_or_not_at_all() {
     let system = System::start().await;
     let lines = |second: i64| {
@@ -101,7 +110,6 @@ async fn an_order_of_several_lines_is_reserved_whole_or_not_at_all() {
 }
 
 /// Rule R7: one key is one order, however often and however concurrently it is sent.
-#[tokio::test]
 async fn an_idempotency_key_makes_one_order_and_refuses_another_content() {
     let system = System::start().await;
     let headers = [("idempotency-key", "cart-42")];
@@ -144,7 +152,6 @@ async fn an_idempotency_key_makes_one_order_and_refuses_another_content() {
     assert_eq!(system.mails(&ids[0], 1).await.len(), 1);
 }
 
-#[tokio::test]
 async fn the_tutorials_text_is_answered_to_those_who_ask_for_text() {
     let system = System::start().await;
     let headers = [("accept", "text/plain")];
@@ -165,7 +172,6 @@ async fn the_tutorials_text_is_answered_to_those_who_ask_for_text() {
     );
 }
 
-#[tokio::test]
 async fn a_bad_order_is_refused_with_every_field_that_is_wrong_and_reaches_nobody() {
     let system = System::start().await;
     let body = json!({"name": "", "qty": 0, "price": 1.005, "email": "a\r\nBcc: x@example.org"});

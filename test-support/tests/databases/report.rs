@@ -19,7 +19,9 @@ fn run(variables: &[(&str, &str)]) -> (Output, String) {
     command.arg("a_database_is_empty");
     command
         .env_remove("TEST_POSTGRES")
-        .env_remove("TEST_REQUIRE");
+        .env_remove("TEST_REQUIRE")
+        // No container either: nobody listens on the port of tcpmux.
+        .env("DOCKER_HOST", "tcp://127.0.0.1:1");
     let output = command.envs(variables.iter().copied()).output().unwrap();
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     (output, text)
@@ -43,7 +45,6 @@ async fn without_a_server_that_is_required_its_tests_fail() {
 }
 
 async fn a_server_that_was_named_and_is_down_fails_the_tests() {
-    // Nobody listens on the port of tcpmux.
     let (output, text) = run(&[("TEST_POSTGRES", "postgres://nobody@127.0.0.1:1/none")]);
     assert_eq!(output.status.code(), Some(101), "{text}");
     assert!(text.contains("2 passed; 2 failed; 0 ignored"), "{text}");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use base_domains::OrderStatus;
 use integration_tests::system::{order, stock_name};
 use integration_tests::{Signal, System, SystemBuilder, database, eventually};
+use test_support::{Test, test};
 use tokio::task::JoinSet;
 
 /// Longer than the session timeout of 6 s: the group gives the frozen member's partitions away.
@@ -70,7 +71,6 @@ async fn place(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn no_order_is_lost_and_none_reserved_twice_when_one_instance_dies_and_one_freezes() {
     let mut system = SystemBuilder::new().stock_instances(2).start().await;
     let mut accepted = Accepted::new();
@@ -178,4 +178,12 @@ async fn print_redelivered(system: &System) {
         orders.len(),
         100.0 * redelivered as f64 / records as f64
     );
+}
+
+fn tests() -> Vec<Test> {
+    vec![test!(no_order_is_lost_and_none_reserved_twice_when_one_instance_dies_and_one_freezes, no database).threads(2)]
+}
+
+fn main() -> std::process::ExitCode {
+    integration_tests::suite::run(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kills"), tests())
 }

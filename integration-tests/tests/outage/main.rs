@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use integration_tests::broker::{self, Choice};
 use integration_tests::system::order;
 use integration_tests::{Answer, Process, Signal, System, SystemBuilder};
+use test_support::{Test, test};
 use tokio::task::JoinSet;
 
 const OUTAGE: Duration = Duration::from_secs(20);
@@ -38,9 +39,9 @@ impl Breakable {
     async fn start() -> (Self, String) {
         let stop = std::env::var("TEST_KAFKA_STOP");
         let start = std::env::var("TEST_KAFKA_START");
-        if let (Choice::Given(servers), Ok(stop), Ok(start)) = (broker::choice(), stop, start) {
+        if let (Ok(Choice::Given(servers)), Ok(stop), Ok(start)) = (broker::choose(), stop, start) {
             println!("The outage test stops and starts the Kafka at {servers}.");
-            return (Self::Commands { stop, start }, servers);
+            return (Self::Commands { stop, start }, servers.clone());
         }
         println!("The outage test freezes an embedded broker of its own.");
         let folder = tempfile::tempdir().unwrap();
@@ -106,7 +107,6 @@ async fn traffic(system: &System, end: Instant) -> Vec<(Answer, Duration)> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwards() {
     let (broker, servers) = Breakable::start().await;
     let mut system = SystemBuilder::new()
@@ -175,4 +175,15 @@ async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwar
         accepted.len(),
         unknown.len()
     );
+}
+
+fn tests() -> Vec<Test> {
+    vec![test!(no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwards, no database).threads(2)]
+}
+
+fn main() -> std::process::ExitCode {
+    integration_tests::suite::run(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outage"),
+        tests(),
+    )
 }
