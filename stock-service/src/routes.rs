@@ -79,7 +79,7 @@ pub fn routes(inventory: Inventory) -> OpenApiRouter {
 /// List the stock of all products
 #[utoipa::path(get, path = "/api/v1/stock", tag = "stock", responses(
     (status = 200, description = "All products, sorted by name", body = StockList),
-    (status = 503, description = "The database is not available", body = Problem),
+    (status = 503, description = "The database is not available", body = Problem, content_type = Problem::CONTENT_TYPE),
 ))]
 async fn list(State(inventory): State<Inventory>) -> Result<Json<StockList>, Problem> {
     let levels = inventory.all().await.map_err(problem)?;
@@ -95,9 +95,11 @@ async fn list(State(inventory): State<Inventory>) -> Result<Json<StockList>, Pro
     params(("name" = String, Path, description = "Name of the product, URL-encoded")),
     responses(
         (status = 200, description = "Its pieces", body = ProductStock),
-        (status = 404, description = "No such product", body = Problem),
-        (status = 422, description = "No order line could name it so", body = Problem),
-        (status = 503, description = "The database is not available", body = Problem),
+        (status = 404, description = "No such product", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 422, description = "No order line could name it so",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 503, description = "The database is not available",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
     ))]
 async fn get(
     State(inventory): State<Inventory>,
@@ -122,9 +124,13 @@ async fn get(
         (status = 200, description = "Its pieces from now on", body = ProductStock),
         (status = 201, description = "The product is new", body = ProductStock,
             headers(("Location" = String, description = "Path of the product"))),
-        (status = 400, description = "The body is not JSON", body = Problem),
-        (status = 422, description = "A field breaks a rule", body = Problem),
-        (status = 503, description = "The database is not available; say it again", body = Problem),
+        (status = 400, description = "The body is not JSON", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 413, description = "The body is too large", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 415, description = "The body is not declared as JSON",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 422, description = "A field breaks a rule", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 503, description = "The database is not available; say it again",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
     ))]
 async fn put(
     State(inventory): State<Inventory>,
