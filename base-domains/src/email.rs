@@ -9,8 +9,12 @@ const MAX_LABEL: usize = 63;
 /// What RFC 5322 allows in a local part only inside quotes, which are not accepted here.
 const SPECIALS: &[char] = &['<', '>', '(', ')', '[', ']', ',', ';', ':', '\\', '"'];
 
-/// Says what is wrong with `address`. Whether the mailbox exists only a mail can tell.
-pub(crate) fn check(address: &str) -> Result<(), &'static str> {
+/// Says what is wrong with `address`, in words for a field of a request. Whether the mailbox exists
+/// only a mail can tell.
+///
+/// # Errors
+/// The rule that it breaks, without the address.
+pub fn check_email(address: &str) -> Result<(), &'static str> {
     if address.len() > MAX_ADDRESS {
         return Err("must not be longer than 254 bytes");
     }
@@ -37,7 +41,7 @@ fn is_domain(domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::check_email;
 
     #[test]
     fn ordinary_addresses_are_accepted() {
@@ -61,7 +65,7 @@ mod tests {
             .into_iter()
             .chain([longest_local.as_str(), longest.as_str()])
         {
-            assert_eq!(check(address), Ok(()), "{address}");
+            assert_eq!(check_email(address), Ok(()), "{address}");
         }
     }
 
@@ -102,7 +106,7 @@ mod tests {
                 .into_iter()
                 .chain([long_local.as_str(), long_label.as_str(), long.as_str()])
         {
-            assert!(check(address).is_err(), "{address:?}");
+            assert!(check_email(address).is_err(), "{address:?}");
         }
     }
 }

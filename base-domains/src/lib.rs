@@ -33,6 +33,7 @@ mod traceparent;
 mod wire;
 
 pub use bad_record::BadRecord;
+pub use email::check_email;
 pub use encode::{EncodeError, EncodedEvent, Encoder};
 pub use event::{DecodeError, OrderEvent};
 pub use event_id::event_id;

@@ -92,7 +92,7 @@ pub(crate) fn check_items(items: &[WireLine], errors: &mut Vec<FieldError>) -> V
 
 /// Checks the address, adding its problem to `errors`.
 pub(crate) fn check_email(email: Option<&str>, errors: &mut Vec<FieldError>) {
-    if let Some(Err(problem)) = email.map(crate::email::check) {
+    if let Some(Err(problem)) = email.map(crate::email::check_email) {
         errors.push(FieldError::new("email", problem));
     }
 }

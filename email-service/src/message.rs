@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use base_domains::check_email;
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
@@ -13,11 +14,6 @@ use lettre::message::{Mailbox, Message, MultiPart};
 use crate::mail::Mail;
 use crate::message_id::MessageId;
 use crate::templates;
-
-/// Longest address, in bytes (RFC 5321, section 4.5.3.1.3 with its erratum 1690).
-const MAX_ADDRESS: usize = 254;
-/// What RFC 5322 allows in a local part only inside quotes, which are not accepted here.
-const SPECIALS: &[char] = &['<', '>', '(', ')', '[', ']', ',', ';', ':', '\\', '"'];
 
 /// A message that is ready to be sent to its one recipient.
 #[derive(Clone)]
@@ -99,11 +95,10 @@ pub(crate) fn is_address(text: &str) -> bool {
     address(text).is_some()
 }
 
-/// A plain `local@domain`, stricter than lettre: no quoted local part.
+/// An address that an order may have, stricter than lettre: no quoted local part.
 fn address(text: &str) -> Option<Address> {
-    let plain = text.len() <= MAX_ADDRESS
-        && !text.contains(|c: char| c.is_control() || c.is_whitespace() || SPECIALS.contains(&c));
-    plain.then(|| text.parse().ok()).flatten()
+    check_email(text).ok()?;
+    text.parse().ok()
 }
 
 /// `Auto-Submitted: auto-generated` (RFC 3834): nobody's holiday notice answers it.

@@ -110,8 +110,9 @@ pub fn routes(database: Database) -> OpenApiRouter {
 /// List what was sent and what waits, the newest first
 #[utoipa::path(get, path = "/api/v1/emails", tag = "emails", params(EmailQuery), responses(
     (status = 200, description = "The mails", body = EmailList),
-    (status = 400, description = "Not an order id, or not a limit from 1 to 200", body = Problem),
-    (status = 503, description = "The database is not available", body = Problem),
+    (status = 400, description = "Not an order id, or not a limit from 1 to 200",
+        body = Problem, content_type = Problem::CONTENT_TYPE),
+    (status = 503, description = "The database is not available", body = Problem, content_type = Problem::CONTENT_TYPE),
 ))]
 async fn list(
     State(database): State<Database>,

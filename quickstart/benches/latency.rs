@@ -83,7 +83,7 @@ impl Side {
         let url = format!("{}/api/v1/stock/{PRODUCT}", system.urls().stock);
         let stock = json!({ "available": 1_000_000 });
         let answer = http.put(url).json(&stock).send().await?;
-        body(answer, StatusCode::OK).await?;
+        body(answer, StatusCode::CREATED).await?;
         let side = Self {
             name,
             system,

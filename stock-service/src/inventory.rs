@@ -26,6 +26,15 @@ pub struct Inventory {
     seeded: Arc<OnceLock<()>>,
 }
 
+/// What became of a product that was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adjusted {
+    /// Its pieces now.
+    pub level: Level,
+    /// Whether it was not there before.
+    pub created: bool,
+}
+
 /// Why the stock cannot be read or set.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
@@ -100,7 +109,7 @@ impl Inventory {
         &self,
         product: &str,
         available: i64,
-    ) -> Result<Level, InventoryError> {
+    ) -> Result<Adjusted, InventoryError> {
         self.check_seeded()?;
         let mut attempt = 0;
         loop {
@@ -118,27 +127,27 @@ impl Inventory {
         &self,
         product: &str,
         available: i64,
-    ) -> Result<Level, DatabaseError> {
+    ) -> Result<Adjusted, DatabaseError> {
         let name = product.to_owned();
         let mut tx = self.database.begin().await?;
         let created = !self.store.claim(&mut tx, [&name]).await?.is_empty();
         let names = [name.clone()].into();
         let levels = self.store.lock_levels(&mut tx, &names).await?;
         let before = levels.get(&name).copied().unwrap_or_default();
-        let after = Level {
+        let level = Level {
             available,
             ..before
         };
         let delta = available - before.available;
         if created || delta != 0 {
-            self.store.write_levels(&mut tx, &[(&name, &after)]).await?;
+            self.store.write_levels(&mut tx, &[(&name, &level)]).await?;
             let entry = [(name, delta)].into();
             self.store.record(&mut tx, Cause::Operator, &entry).await?;
         }
         tx.commit().await?;
         // Which product is in the ledger.
         tracing::info!(delta, available, "Stock was adjusted by an operator.");
-        Ok(after)
+        Ok(Adjusted { level, created })
     }
 
     fn check_seeded(&self) -> Result<(), InventoryError> {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use service_runtime::database::{DatabaseError, ErrorClass};
 use service_runtime::http::{Json, Path, Problem};
@@ -15,6 +17,12 @@ use crate::inventory::{Inventory, InventoryError};
 use crate::level::{Level, MAX_AVAILABLE};
 use crate::product::check_name;
 
+/// All but the characters that RFC 3986, section 2.3, leaves unreserved.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The pieces of one product.
@@ -71,7 +79,7 @@ pub fn routes(inventory: Inventory) -> OpenApiRouter {
 /// List the stock of all products
 #[utoipa::path(get, path = "/api/v1/stock", tag = "stock", responses(
     (status = 200, description = "All products, sorted by name", body = StockList),
-    (status = 503, description = "The database is not available", body = Problem),
+    (status = 503, description = "The database is not available", body = Problem, content_type = Problem::CONTENT_TYPE),
 ))]
 async fn list(State(inventory): State<Inventory>) -> Result<Json<StockList>, Problem> {
     let levels = inventory.all().await.map_err(problem)?;
@@ -87,9 +95,11 @@ async fn list(State(inventory): State<Inventory>) -> Result<Json<StockList>, Pro
     params(("name" = String, Path, description = "Name of the product, URL-encoded")),
     responses(
         (status = 200, description = "Its pieces", body = ProductStock),
-        (status = 404, description = "No such product", body = Problem),
-        (status = 422, description = "No order line could name it so", body = Problem),
-        (status = 503, description = "The database is not available", body = Problem),
+        (status = 404, description = "No such product", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 422, description = "No order line could name it so",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 503, description = "The database is not available",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
     ))]
 async fn get(
     State(inventory): State<Inventory>,
@@ -106,31 +116,46 @@ async fn get(
 
 /// Set how many pieces of a product are available
 ///
-/// Creates the product if it is missing. What is reserved or shipped stays so, and the difference
+/// Creates the product if it is missing, answered with 201. What is reserved or shipped stays so, and the difference
 /// goes to the ledger.
 #[utoipa::path(put, path = "/api/v1/stock/{name}", tag = "stock", request_body = NewAvailable,
     params(("name" = String, Path, description = "Name of the product, URL-encoded")),
     responses(
         (status = 200, description = "Its pieces from now on", body = ProductStock),
-        (status = 400, description = "The body is not JSON", body = Problem),
-        (status = 422, description = "A field breaks a rule", body = Problem),
-        (status = 503, description = "The database is not available; say it again", body = Problem),
+        (status = 201, description = "The product is new", body = ProductStock,
+            headers(("Location" = String, description = "Path of the product"))),
+        (status = 400, description = "The body is not JSON", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 413, description = "The body is too large", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 415, description = "The body is not declared as JSON",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 422, description = "A field breaks a rule", body = Problem, content_type = Problem::CONTENT_TYPE),
+        (status = 503, description = "The database is not available; say it again",
+            body = Problem, content_type = Problem::CONTENT_TYPE),
     ))]
 async fn put(
     State(inventory): State<Inventory>,
     Path(name): Path<String>,
     Json(body): Json<NewAvailable>,
-) -> Result<Json<ProductStock>, Problem> {
+) -> Result<Response, Problem> {
     let in_range = (0..=MAX_AVAILABLE).contains(&body.available);
     let name = match check_name(&name) {
         Ok(name) if in_range => name,
         checked => return Err(invalid_fields(checked.err(), in_range)),
     };
-    let level = inventory
+    let adjusted = inventory
         .set_available(&name, body.available)
         .await
         .map_err(problem)?;
-    Ok(Json(ProductStock::new(name, level)))
+    let location = [(header::LOCATION, path_of(&name))];
+    let product = Json(ProductStock::new(name, adjusted.level));
+    Ok(match adjusted.created {
+        true => (StatusCode::CREATED, location, product).into_response(),
+        false => product.into_response(),
+    })
+}
+
+fn path_of(product: &str) -> String {
+    format!("/api/v1/stock/{}", utf8_percent_encode(product, ESCAPED))
 }
 
 fn invalid_fields(name: Option<String>, in_range: bool) -> Problem {

@@ -3,8 +3,9 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod documentation;
 mod interoperability;
 mod lifecycle;
 mod order_flow;
 
-integration_tests::main!(interoperability, lifecycle, order_flow);
+integration_tests::main!(documentation, interoperability, lifecycle, order_flow);

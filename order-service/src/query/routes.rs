@@ -39,14 +39,13 @@ pub(super) fn routes(lookup: Lookup) -> OpenApiRouter {
     responses(
         (status = 200, description = "The state of the order, also when a wait was in vain", body = OrderView),
         (status = 400, description = "The id or a parameter cannot be read",
-            body = Problem, content_type = "application/problem+json", example = json!({
+            body = Problem, content_type = Problem::CONTENT_TYPE, example = json!({
                 "type": "about:blank", "title": "Bad Request", "status": 400, "detail": "wait cannot be used",
                 "errors": [{"field": "wait", "message": "must be at most 30s"}],
             })),
-        (status = 404, description = "No such order",
-            body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such order", body = Problem, content_type = Problem::CONTENT_TYPE),
         (status = 503, description = "The read model cannot be used now",
-            body = Problem, content_type = "application/problem+json",
+            body = Problem, content_type = Problem::CONTENT_TYPE,
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     ),
 )]

@@ -13,9 +13,6 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-/// Media type of a problem document.
-const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
-
 /// An answer that says what is wrong. Everything in it goes to the client: no internals, no
 /// personal data but the client's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +58,9 @@ struct Document {
 }
 
 impl Problem {
+    /// Media type of a problem document; an API description has to name it.
+    pub const CONTENT_TYPE: &str = "application/problem+json";
+
     /// A problem of no kind of its own: the status says what it is.
     pub fn new(status: StatusCode) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
@@ -173,7 +173,8 @@ impl IntoResponse for Problem {
         };
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        let content_type = HeaderValue::from_static(Self::CONTENT_TYPE);
+        headers.insert(header::CONTENT_TYPE, content_type);
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use base_domains::{OrderEvent, OrderId, OrderState, header, home_partition};
+use base_domains::{EncodedEvent, OrderEvent, OrderId, OrderState, header, home_partition};
 use futures_util::FutureExt;
 
 use super::Shared;
@@ -113,13 +113,18 @@ pub(super) async fn process<D: Decider>(
             let text = format!("database: no answer within {TRANSACTION_LIMIT:?}");
             Err(BatchError::Unavailable(text))
         })?;
-    republish(shared, &committed.publish).await?;
+    let mut events = stored(shared, &committed.repeated).await?;
+    events.extend(committed.fresh);
+    publish(shared, &events).await?;
     Ok(committed.decided)
 }
 
 /// What is durable and what is still to do.
 struct Committed {
-    publish: Vec<OrderId>,
+    /// Outcomes that this transaction stored.
+    fresh: Vec<EncodedEvent>,
+    /// Orders whose cause was repeated; their outcomes were stored before.
+    repeated: Vec<OrderId>,
     decided: usize,
 }
 
@@ -137,7 +142,6 @@ async fn transact<D: Decider>(
     let changes = changes(batch, &plan, &orders);
     let decisions = decide(shared, &mut tx, &changes, mode).await?;
     let settled = settle(shared, &changes, decisions, &mut rows)?;
-    let publish = to_publish(&rows, &plan, &settled.outcomes);
     let changed = changed_rows(&before, &rows, &settled.outcomes);
     shared.store.write_orders(&mut tx, &changed).await?;
     let next = next_offsets(batch.records);
@@ -146,10 +150,15 @@ async fn transact<D: Decider>(
     // already count as done.
     dead_letter(shared, &settled.failures, lettered).await?;
     tx.commit().await?;
-    shared.count(&plan, batch.kinds, publish.len());
+    let committed = Committed {
+        decided: changes.len() - settled.failures.len(),
+        repeated: repeated(&rows, &plan, &settled.outcomes),
+        fresh: fresh(&rows, settled.outcomes),
+    };
+    let published = committed.fresh.len() + committed.repeated.len();
+    shared.count(&plan, batch.kinds, published);
     shared.tell(&changes);
-    let decided = changes.len() - settled.failures.len();
-    Ok(Committed { publish, decided })
+    Ok(committed)
 }
 
 /// Appends the letters that are not there yet and remembers them.
@@ -244,11 +253,13 @@ pub(super) struct Failure<'a> {
     pub(super) reason: String,
 }
 
+/// Events to append, and as they are stored, by order.
+type NewOutcomes = BTreeMap<OrderId, (EncodedEvent, String)>;
+
 /// What the decisions come to.
 #[derive(Default)]
 struct Settled<'a> {
-    /// Events to append, as they are stored, by order.
-    outcomes: BTreeMap<OrderId, String>,
+    outcomes: NewOutcomes,
     failures: Vec<Failure<'a>>,
 }
 
@@ -271,7 +282,8 @@ fn settle<'a, D: Decider>(
                     row.outcome_rank = outcome.status.rank();
                     let text = serde_json::to_string(&outcome.encoded)
                         .map_err(|error| BatchError::Bug(error.to_string()))?;
-                    settled.outcomes.insert(change.order_id(), text);
+                    let outcome = (outcome.encoded, text);
+                    settled.outcomes.insert(change.order_id(), outcome);
                     None
                 }
                 Err(error) => Some(("unsealed_outcome", error.to_string())),
@@ -306,28 +318,35 @@ fn sealed<D: Decider>(
     )
 }
 
-/// New outcomes and those of repeated causes; what the fold is already past needs no publishing.
-fn to_publish(
+/// The new outcomes; what the fold is already past needs no publishing.
+fn fresh(rows: &BTreeMap<OrderId, OrderRow>, outcomes: NewOutcomes) -> Vec<EncodedEvent> {
+    outcomes
+        .into_iter()
+        .filter(|(order_id, _)| unconfirmed(rows, order_id))
+        .map(|(_, (encoded, _))| encoded)
+        .collect()
+}
+
+/// Orders whose cause was repeated, without those that have a new outcome.
+fn repeated(
     rows: &BTreeMap<OrderId, OrderRow>,
     plan: &Plan,
-    outcomes: &BTreeMap<OrderId, String>,
+    outcomes: &NewOutcomes,
 ) -> Vec<OrderId> {
-    let wanted: BTreeSet<OrderId> = plan
-        .republish
-        .iter()
-        .chain(outcomes.keys())
-        .copied()
-        .collect();
-    wanted
-        .into_iter()
-        .filter(|order_id| rows.get(order_id).is_some_and(OrderRow::unconfirmed))
+    let again = plan.republish.iter().copied();
+    again
+        .filter(|order_id| !outcomes.contains_key(order_id) && unconfirmed(rows, order_id))
         .collect()
+}
+
+fn unconfirmed(rows: &BTreeMap<OrderId, OrderRow>, order_id: &OrderId) -> bool {
+    rows.get(order_id).is_some_and(OrderRow::unconfirmed)
 }
 
 fn changed_rows<'a>(
     before: &BTreeMap<OrderId, OrderRow>,
     rows: &'a BTreeMap<OrderId, OrderRow>,
-    outcomes: &BTreeMap<OrderId, String>,
+    outcomes: &NewOutcomes,
 ) -> Vec<ChangedRow<'a>> {
     rows.iter()
         .filter(|(order_id, row)| {
@@ -338,7 +357,7 @@ fn changed_rows<'a>(
             row,
             outcome: outcomes
                 .get(order_id)
-                .map(|text| (row.outcome_rank, text.clone())),
+                .map(|(_, text)| (row.outcome_rank, text.clone())),
         })
         .collect()
 }
@@ -357,10 +376,23 @@ pub(super) async fn republish<D: Decider>(
     shared: &Shared<D>,
     orders: &[OrderId],
 ) -> Result<(), BatchError> {
+    publish(shared, &stored(shared, orders).await?).await
+}
+
+async fn stored<D: Decider>(
+    shared: &Shared<D>,
+    orders: &[OrderId],
+) -> Result<Vec<EncodedEvent>, BatchError> {
     let stored = shared.store.outcomes(&shared.database, orders);
-    let events = within(TRANSACTION_LIMIT, stored).await?;
+    Ok(within(TRANSACTION_LIMIT, stored).await?)
+}
+
+async fn publish<D: Decider>(
+    shared: &Shared<D>,
+    events: &[EncodedEvent],
+) -> Result<(), BatchError> {
     let mut deliveries = Vec::with_capacity(events.len());
-    for event in &events {
+    for event in events {
         let record = NewRecord::event(&shared.topic, event);
         deliveries.push(shared.producer.enqueue(&record)?);
     }

@@ -145,8 +145,9 @@ async fn an_operator_between_batches_loses_no_piece(database: TestDatabase) {
             inventory.seed(&catalogue(&[])).await.unwrap();
             for number in 0..40 {
                 let product = ["a", "b", "c"][number % 3];
-                let level = inventory.set_available(product, 30).await.unwrap();
-                assert_eq!(level.available, 30);
+                let adjusted = inventory.set_available(product, 30).await.unwrap();
+                assert_eq!(adjusted.level.available, 30);
+                assert!(!adjusted.created);
             }
         })
     };

@@ -25,6 +25,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(an_operator_sets_what_is_available_and_the_ledger_keeps_the_difference),
         test!(setting_the_same_again_adds_nothing_to_the_ledger),
         test!(an_operator_creates_a_product_with_any_name_that_an_order_may_have),
+        test!(only_the_put_that_creates_a_product_is_answered_with_201),
+        test!(of_puts_at_once_one_creates_the_product),
         test!(what_is_reserved_or_shipped_stays_so_when_an_operator_counts),
         test!(a_number_that_is_out_of_range_or_no_number_is_refused_by_field),
         test!(a_name_that_no_order_could_have_is_refused_by_field),
@@ -42,6 +44,7 @@ struct Answer {
     status: StatusCode,
     content_type: String,
     retry_after: Option<String>,
+    location: Option<String>,
     body: Value,
 }
 
@@ -85,6 +88,7 @@ impl World {
             status: response.status(),
             content_type: text(header::CONTENT_TYPE).unwrap_or_default(),
             retry_after: text(header::RETRY_AFTER),
+            location: text(header::LOCATION),
             body: {
                 let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
                 serde_json::from_slice(&bytes).unwrap()
@@ -197,13 +201,46 @@ async fn an_operator_creates_a_product_with_any_name_that_an_order_may_have(
     let world = world(database).await;
     for (path, name) in [
         ("/api/v1/stock/a%2Fb%3Fc", "a/b?c"),
-        ("/api/v1/stock/B%C3%BCcher", "Bücher"),
+        ("/api/v1/stock/B%C3%BCcher-1.0_a~", "Bücher-1.0_a~"),
+        (
+            "/api/v1/stock/B%C3%BCcher%20%2F%20%22%25%22",
+            "Bücher / \"%\"",
+        ),
     ] {
         let answer = world.put(path, json!({ "available": 2 })).await;
-        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.status, StatusCode::CREATED);
+        assert_eq!(answer.location.as_deref(), Some(path));
         assert_eq!(answer.body, product(name, 2, 0, 0));
         assert_eq!(world.get(path).await.body, answer.body);
     }
+    world.end().await;
+}
+
+async fn only_the_put_that_creates_a_product_is_answered_with_201(database: TestDatabase) {
+    let world = world(database).await;
+    let path = "/api/v1/stock/eraser";
+    for (available, status) in [
+        (0, StatusCode::CREATED),
+        (0, StatusCode::OK),
+        (7, StatusCode::OK),
+    ] {
+        let answer = world.put(path, json!({ "available": available })).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.body, product("eraser", available, 0, 0));
+        let created = status == StatusCode::CREATED;
+        assert_eq!(answer.location.as_deref(), created.then_some(path));
+    }
+    world.end().await;
+}
+
+async fn of_puts_at_once_one_creates_the_product(database: TestDatabase) {
+    let world = world(database).await;
+    let put = || world.put("/api/v1/stock/eraser", json!({ "available": 2 }));
+    let answers = tokio::join!(put(), put(), put(), put());
+    let mut statuses = [answers.0, answers.1, answers.2, answers.3].map(|answer| answer.status);
+    statuses.sort();
+    let (created, ok) = (StatusCode::CREATED, StatusCode::OK);
+    assert_eq!(statuses, [ok, ok, ok, created]);
     world.end().await;
 }
 
@@ -281,6 +318,7 @@ async fn the_api_description_names_the_routes_and_their_bodies(database: TestDat
     assert!(api["paths"]["/api/v1/stock"]["get"].is_object());
     assert!(one["get"]["responses"]["404"].is_object());
     assert!(one["put"]["requestBody"].is_object());
+    assert!(one["put"]["responses"]["201"]["headers"]["Location"].is_object());
     let field = &api["components"]["schemas"]["NewAvailable"]["properties"]["available"];
     assert_eq!(field["maximum"], 1_000_000_000);
     world.end().await;

@@ -144,6 +144,7 @@ fn an_address_that_is_none_is_refused_and_not_repeated() {
         "a@example.org\r\nBcc: eve@example.net",
         "a@example.org\0",
         "a..b@example.org",
+        "a@example-.org",
         &format!("{}@example.org", "x".repeat(300)),
     ] {
         let error = compose("book", email, "x").unwrap_err();
