@@ -31,10 +31,7 @@ async fn without_a_server_its_tests_are_counted_as_not_run() {
     let (output, text) = run(&[("TEST_POSTGRES", "")]);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("2 passed; 0 failed; 2 ignored"), "{text}");
-    assert!(
-        text.contains("2 tests were not run: no PostgreSQL"),
-        "{text}"
-    );
+    assert!(text.contains("not run: 2, no PostgreSQL server"), "{text}");
 }
 
 async fn without_a_server_that_is_required_its_tests_fail() {
