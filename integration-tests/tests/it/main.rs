@@ -3,6 +3,7 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod interoperability;
 mod lifecycle;
 mod order_flow;

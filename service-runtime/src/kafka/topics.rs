@@ -82,6 +82,24 @@ pub enum TopicError {
     Missing(String),
 }
 
+impl TopicError {
+    /// Whether waiting may help: for brokers that are still to come, or for metadata that is not
+    /// everywhere yet.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Kafka(_) | Self::Missing(_) => true,
+            Self::Refused { code, .. } => matches!(
+                code,
+                RDKafkaErrorCode::InvalidReplicationFactor
+                    | RDKafkaErrorCode::NotController
+                    | RDKafkaErrorCode::RequestTimedOut
+                    | RDKafkaErrorCode::OperationTimedOut
+            ),
+        }
+    }
+}
+
 /// Creates those of `topics` that are missing; existing ones are left as they are.
 ///
 /// # Errors
@@ -156,4 +174,37 @@ pub async fn cluster_id(producer: &KafkaProducer, timeout: Duration) -> Result<S
         .ok()
         .flatten()
         .ok_or(TopicError::Kafka(KafkaError::Canceled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_brokers_may_pass_and_a_refusal_for_good_does_not() {
+        let refused = |code| TopicError::Refused {
+            topic: "orders".to_owned(),
+            code,
+        };
+        assert!(refused(RDKafkaErrorCode::InvalidReplicationFactor).may_pass());
+        assert!(TopicError::Kafka(KafkaError::Canceled).may_pass());
+        assert!(TopicError::Missing("orders".to_owned()).may_pass());
+        assert!(!refused(RDKafkaErrorCode::TopicAuthorizationFailed).may_pass());
+        assert!(!refused(RDKafkaErrorCode::PolicyViolation).may_pass());
+    }
+
+    #[test]
+    fn three_replicas_ask_for_two_in_sync_and_one_for_itself() {
+        for (replication, in_sync) in [(1, "1"), (2, "1"), (3, "2")] {
+            let mut config = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
+            config.replication = replication;
+            for topic in [
+                TopicSpec::log(&config),
+                TopicSpec::dead_letters(&config, "stock", 3),
+            ] {
+                let wanted = ("min.insync.replicas", in_sync.to_owned());
+                assert!(topic.settings().contains(&wanted), "{topic:?}");
+            }
+        }
+    }
 }

@@ -1,0 +1,81 @@
+//! The topics, created by a job of its own before any service runs.
+//!
+//! Services create what is missing by themselves; the job is for deployments that want the topics
+//! there first, or whose services may not create any. What exists is left as it is.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use crate::kafka::{
+    KafkaConfig, KafkaProducer, TopicError, TopicSpec, ensure_topics, partition_count,
+};
+
+/// Bounds of one question to the cluster; shorter ones would fail while a connection is made.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(10);
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+
+/// Makes sure that the log and the dead-letter topics of `groups` are there, and tries again for
+/// `timeout` while the cluster does not answer or has too few brokers.
+pub(super) async fn create(
+    kafka: &KafkaConfig,
+    groups: &BTreeSet<&str>,
+    timeout: Duration,
+) -> anyhow::Result<()> {
+    let producer = KafkaProducer::new(kafka)?;
+    let deadline = Instant::now() + timeout;
+    let question = timeout.clamp(SHORTEST, LONGEST);
+    let mut told = false;
+    loop {
+        match attempt(kafka, &producer, groups, question).await {
+            Ok(partitions) => {
+                report(kafka, groups, partitions);
+                return Ok(());
+            }
+            Err(error) if !error.may_pass() || Instant::now() + BETWEEN_ATTEMPTS > deadline => {
+                return Err(error.into());
+            }
+            Err(error) if !told => {
+                tracing::warn!(%error, "Waiting for the cluster.");
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    }
+}
+
+/// The log's partitions, once all topics are there.
+async fn attempt(
+    kafka: &KafkaConfig,
+    producer: &KafkaProducer,
+    groups: &BTreeSet<&str>,
+    question: Duration,
+) -> Result<i32, TopicError> {
+    ensure_topics(kafka, &[TopicSpec::log(kafka)], question).await?;
+    let partitions = partition_count(producer, &kafka.topic, question).await?;
+    let letters: Vec<_> = groups
+        .iter()
+        .map(|group| TopicSpec::dead_letters(kafka, group, partitions))
+        .collect();
+    if !letters.is_empty() {
+        ensure_topics(kafka, &letters, question).await?;
+    }
+    Ok(partitions)
+}
+
+fn report(kafka: &KafkaConfig, groups: &BTreeSet<&str>, partitions: i32) {
+    let topic = &kafka.topic;
+    if partitions != kafka.partitions {
+        let wanted = kafka.partitions;
+        tracing::warn!(
+            topic,
+            partitions,
+            wanted,
+            "The log exists with another number of partitions."
+        );
+    }
+    tracing::info!(topic, partitions, dead_letters_of = ?groups, "All topics are there.");
+}
