@@ -5,6 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::Producer;
 
 use super::config::KafkaConfig;
@@ -138,6 +139,34 @@ pub async fn ensure_topics(
     Ok(())
 }
 
+/// Creates the log and the dead-letter topics of `groups` where they are missing; returns how many
+/// partitions the log has, and so each dead-letter topic that is new.
+///
+/// # Errors
+/// No answer within `timeout` to one of the questions, or a refusal.
+pub async fn ensure_all(
+    config: &KafkaConfig,
+    groups: &[&str],
+    timeout: Duration,
+) -> Result<i32, TopicError> {
+    ensure_topics(config, &[TopicSpec::log(config)], timeout).await?;
+    let admin: AdminClient<DefaultClientContext> = client::admin(config).create()?;
+    let topic = config.topic.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let metadata = admin.inner().fetch_metadata(Some(&topic), timeout)?;
+        partitions_in(&metadata, &topic)
+    });
+    let partitions = asked.await.map_err(|_| KafkaError::Canceled)??;
+    let letters: Vec<_> = groups
+        .iter()
+        .map(|group| TopicSpec::dead_letters(config, group, partitions))
+        .collect();
+    if !letters.is_empty() {
+        ensure_topics(config, &letters, timeout).await?;
+    }
+    Ok(partitions)
+}
+
 /// The number of partitions of `topic`.
 ///
 /// # Errors
@@ -151,6 +180,10 @@ pub async fn partition_count(
     let asked =
         tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&name), timeout));
     let metadata = asked.await.unwrap_or(Err(KafkaError::Canceled))?;
+    partitions_in(&metadata, topic)
+}
+
+fn partitions_in(metadata: &Metadata, topic: &str) -> Result<i32, TopicError> {
     let partitions = metadata
         .topics()
         .iter()

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::kafka::{
-    KafkaConfig, KafkaProducer, TopicError, TopicSpec, ensure_topics, partition_count,
-};
+use crate::kafka::{KafkaConfig, ensure_all};
 
 /// Bounds of one question to the cluster; shorter ones would fail while a connection is made.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -24,12 +22,12 @@ pub(super) async fn create(
     groups: &BTreeSet<&str>,
     timeout: Duration,
 ) -> anyhow::Result<()> {
-    let producer = KafkaProducer::new(kafka)?;
+    let named: Vec<&str> = groups.iter().copied().collect();
     let deadline = Instant::now() + timeout;
     let question = timeout.clamp(SHORTEST, LONGEST);
     let mut told = false;
     loop {
-        match attempt(kafka, &producer, groups, question).await {
+        match ensure_all(kafka, &named, question).await {
             Ok(partitions) => {
                 report(kafka, groups, partitions);
                 return Ok(());
@@ -45,25 +43,6 @@ pub(super) async fn create(
         }
         tokio::time::sleep(BETWEEN_ATTEMPTS).await;
     }
-}
-
-/// The log's partitions, once all topics are there.
-async fn attempt(
-    kafka: &KafkaConfig,
-    producer: &KafkaProducer,
-    groups: &BTreeSet<&str>,
-    question: Duration,
-) -> Result<i32, TopicError> {
-    ensure_topics(kafka, &[TopicSpec::log(kafka)], question).await?;
-    let partitions = partition_count(producer, &kafka.topic, question).await?;
-    let letters: Vec<_> = groups
-        .iter()
-        .map(|group| TopicSpec::dead_letters(kafka, group, partitions))
-        .collect();
-    if !letters.is_empty() {
-        ensure_topics(kafka, &letters, question).await?;
-    }
-    Ok(partitions)
 }
 
 fn report(kafka: &KafkaConfig, groups: &BTreeSet<&str>, partitions: i32) {
