@@ -24,7 +24,7 @@ pub enum Choice {
 #[derive(Debug)]
 enum Owned {
     Embedded(EmbeddedBroker),
-    Container(Kafka),
+    Container(Box<Kafka>),
 }
 
 /// A static is never dropped, so [`end`] takes it out.
@@ -77,7 +77,7 @@ pub fn bootstrap_servers() -> String {
         choice => owned()
             .get_or_insert_with(|| match choice {
                 Choice::Container => {
-                    Owned::Container(Kafka::start().expect("a Kafka in a container"))
+                    Owned::Container(Box::new(Kafka::start().expect("a Kafka in a container")))
                 }
                 _ => Owned::Embedded(EmbeddedBroker::start(0).expect("the embedded broker")),
             })

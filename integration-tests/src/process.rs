@@ -23,6 +23,16 @@ pub enum Signal {
     Continue,
 }
 
+/// The program that is any service: built with the tests, beside the folder of their binaries.
+///
+/// # Panics
+/// The test binary has no folder.
+#[must_use]
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join("service")
+}
+
 /// A running service. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -39,9 +49,7 @@ impl Process {
     #[must_use]
     pub fn start(service: &str, environment: &BTreeMap<String, String>, output: PathBuf) -> Self {
         let file = File::create(&output).unwrap();
-        // Built with the tests, beside the folder of their binaries.
-        let program = std::env::current_exe().unwrap();
-        let program = program.parent().unwrap().parent().unwrap().join("service");
+        let program = program();
         let child = Command::new(&program)
             .env_clear()
             .env("SERVICE", service)

@@ -82,6 +82,18 @@ impl ServiceConfig for Config {
     fn lifecycle(&self) -> &LifecycleConfig {
         &self.lifecycle
     }
+
+    fn http(&self) -> Option<&HttpConfig> {
+        Some(&self.http)
+    }
+
+    fn kafka(&self) -> Option<&KafkaConfig> {
+        Some(&self.kafka)
+    }
+
+    fn groups(&self) -> Vec<&str> {
+        vec![&self.view.group]
+    }
 }
 
 fn answer_within(http: &HttpConfig) -> Duration {

@@ -296,6 +296,25 @@ fn pairs_come_from_the_environment_or_from_a_table() {
 }
 
 #[test]
+fn pairs_with_secrets_come_from_a_named_file_one_a_line() {
+    let file = File::new("");
+    let path = file.beside("extra", "ssl.key.password = hun,ter2\nclient.rack=r1\n");
+    let mut named = reader(&file, &[("EXTRA_FILE", &path)]);
+    let pairs = named.pairs("EXTRA", "extra");
+    let expected = [("client.rack", "r1"), ("ssl.key.password", "hun,ter2")];
+    assert_eq!(pairs.iter().collect::<Vec<_>>(), expected);
+    let printed = named.finish().unwrap().to_string();
+    assert!(!printed.contains("hun,ter2"), "{printed}");
+
+    let mut twice = reader(&file, &[("EXTRA_FILE", &path), ("EXTRA", "a=b")]);
+    twice.pairs("EXTRA", "extra");
+    assert_eq!(
+        problems(twice.finish()),
+        ["EXTRA: set together with EXTRA_FILE; choose one of them (from the environment)"]
+    );
+}
+
+#[test]
 fn the_printed_form_shows_help_origin_and_default_and_is_a_configuration_file() {
     let read = |reader: &mut Reader| {
         (

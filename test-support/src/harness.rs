@@ -128,8 +128,11 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     trials.extend(tests.iter().flat_map(|test| test.trials(&server, required)));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let (Err(reason), 1..) = (&*server, conclusion.num_ignored) {
-        println!("not run: {}, {reason}
-", conclusion.num_ignored);
+        println!(
+            "not run: {}, {reason}
+",
+            conclusion.num_ignored
+        );
     }
     conclusion.exit_code()
 }

@@ -15,7 +15,10 @@ use service_runtime::telemetry::LogConfig;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> ExitCode {
-    std::thread::spawn(end_with_the_tests);
+    // With arguments it is a command, which ends by itself.
+    if std::env::args().len() == 1 {
+        std::thread::spawn(end_with_the_tests);
+    }
     match std::env::var("SERVICE").as_deref() {
         Ok("order") => run_service(order_service::NAME, VERSION, order_service::run),
         Ok("stock") => run_service(stock_service::NAME, VERSION, stock_service::run),

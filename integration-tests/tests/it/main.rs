@@ -3,9 +3,16 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod documentation;
 mod interoperability;
 mod lifecycle;
 mod order_flow;
 
-integration_tests::main!(documentation, interoperability, lifecycle, order_flow);
+integration_tests::main!(
+    commands,
+    documentation,
+    interoperability,
+    lifecycle,
+    order_flow
+);

@@ -173,11 +173,13 @@ impl Reader {
     }
 
     /// Settings passed through to a library under its own names: `name=value` pairs separated by
-    /// commas, in the file also a table.
+    /// commas, in the file also a table. They may hold secrets: `NAME_FILE` names a file with one
+    /// pair a line.
     pub fn pairs(&mut self, name: &str, help: &str) -> Properties {
-        let (pairs, origin) = match self.find(name) {
+        let found = self.sources.find_or_named(name);
+        let (pairs, origin) = match self.noted(name, found).flatten() {
             None => (Properties::default(), Origin::Default),
-            Some((raw, origin)) => match parse_pairs(raw) {
+            Some((raw, origin)) => match parse_pairs(by_line(raw, &origin)) {
                 Ok(pairs) => (pairs, origin),
                 Err(problem) => {
                     self.problem_at(name, &problem, &origin);
@@ -186,6 +188,7 @@ impl Reader {
             },
         };
         self.declare(name, help, None, Shown::Table(pairs.clone()), origin);
+        self.allow_file(name);
         pairs
     }
 
@@ -364,6 +367,16 @@ where
                 .map_err(|error| format!("{item:?} is not valid: {error}"))
         })
         .collect()
+}
+
+/// In a file of its own a value may contain commas.
+fn by_line(raw: Raw, origin: &Origin) -> Raw {
+    match (raw, origin) {
+        (Raw::Text(text), Origin::Named { .. }) => {
+            Raw::List(text.lines().map(str::to_owned).collect())
+        }
+        (raw, _) => raw,
+    }
 }
 
 /// The messages quote no pair: it may hold a secret.

@@ -60,15 +60,24 @@ impl Sources {
 
     /// A secret: the value itself, or a file that holds it, within one layer only one of the two.
     pub(super) fn find_secret(&self, name: &str) -> Result<Option<(String, Origin)>, String> {
+        match self.find_or_named(name)? {
+            None => Ok(None),
+            Some((Raw::Text(value), origin)) => Ok(Some((value, origin))),
+            Some((_, origin)) => Err(format!("must be a text ({origin})")),
+        }
+    }
+
+    /// Like [`Self::find_secret`], in any form.
+    pub(super) fn find_or_named(&self, name: &str) -> Result<Option<(Raw, Origin)>, String> {
         let named = format!("{name}_FILE");
         let from_environment = (self.variable(name)?, self.variable(&named)?);
         let (direct, path, origin) = match from_environment {
             (None, None) => (
-                self.file.text(&name.to_lowercase())?,
+                self.file.value(&name.to_lowercase())?,
                 self.file.text(&named.to_lowercase())?,
                 Origin::File(self.file.path()),
             ),
-            (direct, path) => (direct, path, Origin::Environment),
+            (direct, path) => (direct.map(Raw::Text), path, Origin::Environment),
         };
         match (direct, path) {
             (Some(_), Some(_)) => Err(format!(
@@ -91,7 +100,7 @@ impl Sources {
     }
 }
 
-fn read_secret(variable: String, path: String) -> Result<(String, Origin), String> {
+fn read_secret(variable: String, path: String) -> Result<(Raw, Origin), String> {
     let read = std::fs::read_to_string(&path);
     let origin = Origin::Named { variable, path };
     let text = read.map_err(|error| format!("cannot be read: {error} ({origin})"))?;
@@ -100,5 +109,5 @@ fn read_secret(variable: String, path: String) -> Result<(String, Origin), Strin
     if secret.is_empty() {
         return Err(format!("is empty ({origin})"));
     }
-    Ok((secret.to_owned(), origin))
+    Ok((Raw::Text(secret.to_owned()), origin))
 }

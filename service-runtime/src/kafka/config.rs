@@ -171,7 +171,7 @@ impl KafkaConfig {
             ),
             extra: reader.pairs(
                 "KAFKA_EXTRA",
-                "further librdkafka settings, key=value, comma separated",
+                "further librdkafka settings, key=value, comma separated; in a file of KAFKA_EXTRA_FILE one a line",
             ),
         }
     }

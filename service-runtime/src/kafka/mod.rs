@@ -25,7 +25,7 @@ pub use log_reader::{ReadError, read_all};
 pub use producer::{Delivered, Delivery, EventProducer, KafkaProducer, NewRecord, ProduceError};
 pub use progress::Progress;
 pub use record::Record;
-pub use topics::{TopicError, TopicSpec, cluster_id, ensure_topics, partition_count};
+pub use topics::{TopicError, TopicSpec, cluster_id, ensure_all, ensure_topics, partition_count};
 
 /// Number of a partition within its topic, from 0.
 pub type PartitionId = i32;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::Producer;
 
 use super::config::KafkaConfig;
@@ -82,6 +83,24 @@ pub enum TopicError {
     Missing(String),
 }
 
+impl TopicError {
+    /// Whether waiting may help: for brokers that are still to come, or for metadata that is not
+    /// everywhere yet.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Kafka(_) | Self::Missing(_) => true,
+            Self::Refused { code, .. } => matches!(
+                code,
+                RDKafkaErrorCode::InvalidReplicationFactor
+                    | RDKafkaErrorCode::NotController
+                    | RDKafkaErrorCode::RequestTimedOut
+                    | RDKafkaErrorCode::OperationTimedOut
+            ),
+        }
+    }
+}
+
 /// Creates those of `topics` that are missing; existing ones are left as they are.
 ///
 /// # Errors
@@ -120,6 +139,34 @@ pub async fn ensure_topics(
     Ok(())
 }
 
+/// Creates the log and the dead-letter topics of `groups` where they are missing; returns how many
+/// partitions the log has, and so each dead-letter topic that is new.
+///
+/// # Errors
+/// No answer within `timeout` to one of the questions, or a refusal.
+pub async fn ensure_all(
+    config: &KafkaConfig,
+    groups: &[&str],
+    timeout: Duration,
+) -> Result<i32, TopicError> {
+    ensure_topics(config, &[TopicSpec::log(config)], timeout).await?;
+    let admin: AdminClient<DefaultClientContext> = client::admin(config).create()?;
+    let topic = config.topic.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let metadata = admin.inner().fetch_metadata(Some(&topic), timeout)?;
+        partitions_in(&metadata, &topic)
+    });
+    let partitions = asked.await.map_err(|_| KafkaError::Canceled)??;
+    let letters: Vec<_> = groups
+        .iter()
+        .map(|group| TopicSpec::dead_letters(config, group, partitions))
+        .collect();
+    if !letters.is_empty() {
+        ensure_topics(config, &letters, timeout).await?;
+    }
+    Ok(partitions)
+}
+
 /// The number of partitions of `topic`.
 ///
 /// # Errors
@@ -133,6 +180,10 @@ pub async fn partition_count(
     let asked =
         tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&name), timeout));
     let metadata = asked.await.unwrap_or(Err(KafkaError::Canceled))?;
+    partitions_in(&metadata, topic)
+}
+
+fn partitions_in(metadata: &Metadata, topic: &str) -> Result<i32, TopicError> {
     let partitions = metadata
         .topics()
         .iter()
@@ -156,4 +207,37 @@ pub async fn cluster_id(producer: &KafkaProducer, timeout: Duration) -> Result<S
         .ok()
         .flatten()
         .ok_or(TopicError::Kafka(KafkaError::Canceled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_brokers_may_pass_and_a_refusal_for_good_does_not() {
+        let refused = |code| TopicError::Refused {
+            topic: "orders".to_owned(),
+            code,
+        };
+        assert!(refused(RDKafkaErrorCode::InvalidReplicationFactor).may_pass());
+        assert!(TopicError::Kafka(KafkaError::Canceled).may_pass());
+        assert!(TopicError::Missing("orders".to_owned()).may_pass());
+        assert!(!refused(RDKafkaErrorCode::TopicAuthorizationFailed).may_pass());
+        assert!(!refused(RDKafkaErrorCode::PolicyViolation).may_pass());
+    }
+
+    #[test]
+    fn three_replicas_ask_for_two_in_sync_and_one_for_itself() {
+        for (replication, in_sync) in [(1, "1"), (2, "1"), (3, "2")] {
+            let mut config = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
+            config.replication = replication;
+            for topic in [
+                TopicSpec::log(&config),
+                TopicSpec::dead_letters(&config, "stock", 3),
+            ] {
+                let wanted = ("min.insync.replicas", in_sync.to_owned());
+                assert!(topic.settings().contains(&wanted), "{topic:?}");
+            }
+        }
+    }
 }

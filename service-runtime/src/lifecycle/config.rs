@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     config::{ConfigError, Loaded, Reader},
+    http::HttpConfig,
+    kafka::KafkaConfig,
     telemetry::LogConfig,
 };
 
@@ -17,6 +19,21 @@ pub trait ServiceConfig: Sized + Send + 'static {
 
     /// How to shut down.
     fn lifecycle(&self) -> &LifecycleConfig;
+
+    /// Where the HTTP server listens, for `healthcheck`; `None`: the process has none.
+    fn http(&self) -> Option<&HttpConfig> {
+        None
+    }
+
+    /// The log, for `topics`; `None`: the process reads none.
+    fn kafka(&self) -> Option<&KafkaConfig> {
+        None
+    }
+
+    /// The consumer groups of the service; each has a dead-letter topic.
+    fn groups(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// Reads the configuration from a file and an environment.
     ///

@@ -3,17 +3,19 @@
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tokio::runtime;
 
 use super::{
     LifecycleConfig, ServiceConfig, Shutdown,
+    arguments::{Arguments, Task, parse},
+    healthcheck::{self, Probe},
     supervisor::{CLEAN, FAILED, listen, supervise},
+    topics,
 };
 use crate::telemetry;
 
@@ -75,21 +77,45 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     install_crypto();
-    let matches = match command(name, version).try_get_matches_from(arguments) {
-        Ok(matches) => matches,
+    let Arguments { config, task } = match parse(name, version, arguments) {
+        Ok(arguments) => arguments,
         Err(message) => {
             let printed = message.print();
             return u8::try_from(message.exit_code())
                 .map_or(UNUSABLE, |code| written(printed, code));
         }
     };
-    let (config, loaded) = match C::load(config_file(&matches), environment) {
+    let (config, loaded) = match C::load(config.as_deref(), environment) {
         Ok(loaded) => loaded,
-        Err(error) => return written(writeln!(io::stderr(), "{name}: {error}"), UNUSABLE),
+        Err(error) => {
+            let code = match task {
+                // Container engines reserve every other code of a check.
+                Task::Healthcheck(_) => FAILED,
+                _ => UNUSABLE,
+            };
+            return written(writeln!(io::stderr(), "{name}: {error}"), code);
+        }
     };
-    if matches.get_flag("print-config") {
-        return written(write!(io::stdout(), "{loaded}"), CLEAN);
+    match task {
+        Task::Run => run_service(name, version, config, run),
+        Task::PrintConfig => written(write!(io::stdout(), "{loaded}"), CLEAN),
+        Task::Healthcheck(probe) => check_health(name, &config, probe),
+        Task::Topics { groups, timeout } => {
+            telemetry::init(config.log());
+            create_topics(&config, &groups, timeout).unwrap_or_else(|error| {
+                tracing::error!(error = format!("{error:#}"), "Topics could not be created.");
+                FAILED
+            })
+        }
     }
+}
+
+fn run_service<C, R, F>(name: &'static str, version: &'static str, config: C, run: R) -> u8
+where
+    C: ServiceConfig,
+    R: FnOnce(C, Shutdown) -> F + Send + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
     telemetry::init(config.log());
     telemetry::log_panics();
     telemetry::install_metrics();
@@ -106,21 +132,29 @@ where
     })
 }
 
-fn command(name: &'static str, version: &'static str) -> Command {
-    let config = Arg::new("config")
-        .long("config")
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help("Read settings from a TOML file; the environment wins over it");
-    let print = Arg::new("print-config")
-        .long("print-config")
-        .action(ArgAction::SetTrue)
-        .help("Print every setting with its effective value and end");
-    Command::new(name).version(version).args([config, print])
+fn check_health(name: &str, config: &impl ServiceConfig, probe: Probe) -> u8 {
+    let Some(http) = config.http() else {
+        return written(writeln!(io::stderr(), "{name}: has no HTTP server"), FAILED);
+    };
+    match healthcheck::check(http, probe) {
+        Ok(status) => written(writeln!(io::stdout(), "{name}: {status}"), CLEAN),
+        Err(reason) => written(writeln!(io::stderr(), "{name}: {reason}"), FAILED),
+    }
 }
 
-fn config_file(matches: &ArgMatches) -> Option<&std::path::Path> {
-    matches.get_one::<PathBuf>("config").map(PathBuf::as_path)
+fn create_topics(
+    config: &impl ServiceConfig,
+    others: &[String],
+    timeout: Duration,
+) -> anyhow::Result<u8> {
+    let kafka = config.kafka().context("this program reads no topic")?;
+    let others = others.iter().map(String::as_str);
+    let groups = config.groups().into_iter().chain(others).collect();
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(topics::create(kafka, &groups, timeout))?;
+    Ok(CLEAN)
 }
 
 /// The code, unless the output that it stands for could not be written.

@@ -4,15 +4,21 @@
 //! shutdown (readiness ends), after `SHUTDOWN_DELAY` work stops, and the service then has
 //! `SHUTDOWN_TIMEOUT` to finish what it began. A second signal ends the process at once.
 //!
-//! Exit codes: 0 clean end, 1 failure or a drain that took too long, 2 unusable command line or
-//! configuration, 128 + signal number after a second signal.
+//! Besides running, every service can check the health of its own running process and create the
+//! topics; both take the same settings as the service.
+//!
+//! Exit codes: 0 clean end, 1 failure, unhealthy, or a drain that took too long, 2 unusable command
+//! line or configuration, 128 + signal number after a second signal.
 
+mod arguments;
 mod config;
 mod entry;
+mod healthcheck;
 mod shutdown;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use config::{LifecycleConfig, ServiceConfig};
 pub use entry::{install_crypto, main};

@@ -11,6 +11,8 @@ use std::{
 use super::{LifecycleConfig, ServiceConfig, Shutdown, entry::start};
 use crate::{
     config::{Reader, SecretString},
+    http::HttpConfig,
+    kafka::KafkaConfig,
     telemetry::LogConfig,
 };
 
@@ -21,6 +23,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Config {
     log: LogConfig,
     lifecycle: LifecycleConfig,
+    http: HttpConfig,
+    kafka: KafkaConfig,
     mode: String,
     _password: Option<SecretString>,
 }
@@ -30,6 +34,8 @@ impl ServiceConfig for Config {
         Self {
             log: LogConfig::read(reader),
             lifecycle: LifecycleConfig::read(reader),
+            http: HttpConfig::read(reader, 0),
+            kafka: KafkaConfig::read(reader, "test-service"),
             mode: reader.get("MODE", "wait".to_owned(), "What the service does"),
             _password: reader.secret("PASSWORD", "Never shown"),
         }
@@ -41,6 +47,14 @@ impl ServiceConfig for Config {
 
     fn lifecycle(&self) -> &LifecycleConfig {
         &self.lifecycle
+    }
+
+    fn http(&self) -> Option<&HttpConfig> {
+        Some(&self.http)
+    }
+
+    fn kafka(&self) -> Option<&KafkaConfig> {
+        Some(&self.kafka)
     }
 }
 
@@ -239,4 +253,70 @@ fn the_printed_configuration_shows_effective_values_but_no_secret() {
     assert!(output.contains("shutdown_timeout = \"4s\""), "{output}");
     assert!(output.contains("# password = \"[redacted]\""), "{output}");
     assert!(!output.contains("hunter2"), "{output}");
+}
+
+#[test]
+fn a_secret_in_a_file_that_cannot_be_read_is_named_by_its_variable() {
+    be_the_service_if_child();
+    let name = "a_secret_in_a_file_that_cannot_be_read_is_named_by_its_variable";
+    let environment = [("PASSWORD_FILE", "/no/such/secret"), ("LOG_FORMAT", "xml")];
+    let (code, output) = run(name, "", &environment);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("has 2 problem(s)"), "{output}");
+    assert!(output.contains("PASSWORD: cannot be read: "), "{output}");
+    assert!(output.contains("named by PASSWORD_FILE"), "{output}");
+}
+
+#[test]
+fn a_health_check_exits_with_0_only_if_the_service_answers_that_it_is_well() {
+    be_the_service_if_child();
+    let name = "a_health_check_exits_with_0_only_if_the_service_answers_that_it_is_well";
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let answers = std::thread::spawn(move || {
+        for (status, report) in [
+            ("200 OK", r#"{"status":"ready","components":{}}"#),
+            (
+                "503 Service Unavailable",
+                r#"{"status":"not ready","components":{"database":{"reason":"down"}}}"#,
+            ),
+        ] {
+            use std::io::Write as _;
+            let (mut stream, _) = server.accept().unwrap();
+            let length = stream.read(&mut [0; 1024]).unwrap();
+            assert!(length > 0, "no request");
+            write!(stream, "HTTP/1.1 {status}\r\n\r\n{report}").unwrap();
+        }
+    });
+    let environment = [("HTTP_PORT", port.as_str())];
+    let (code, output) = run(name, "healthcheck", &environment);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("test-service: ready\n"), "{output}");
+    let (code, output) = run(name, "healthcheck", &environment);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(
+        output.contains("test-service: not ready; database: down\n"),
+        "{output}"
+    );
+    answers.join().unwrap();
+
+    let (code, output) = run(name, "healthcheck", &environment);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("does not answer"), "{output}");
+    // 2 would be reserved.
+    let (code, output) = run(name, "healthcheck", &[("HTTP_PORT", "many")]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("HTTP_PORT: \"many\""), "{output}");
+}
+
+#[test]
+fn topics_that_no_cluster_answers_for_are_a_failure_after_the_timeout() {
+    be_the_service_if_child();
+    let name = "topics_that_no_cluster_answers_for_are_a_failure_after_the_timeout";
+    // Nobody listens on port 1.
+    let environment = [("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")];
+    let (code, output) = run(name, "topics --timeout 0s", &environment);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("Topics could not be created."), "{output}");
+    assert!(output.contains("the cluster does not answer"), "{output}");
 }
