@@ -5,6 +5,8 @@
 
 #![allow(clippy::disallowed_methods)] // this is the one place that may call them
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use secrecy::ExposeSecret;
 
@@ -62,6 +64,10 @@ const PRODUCER_REQUIRED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
+/// Members learn by a heartbeat's answer that the group rebalances. Until the last one knows, the
+/// partitions that move are read by nobody.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(3);
+
 /// Configuration of a consumer in group `group`.
 #[must_use]
 pub fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
@@ -77,7 +83,8 @@ pub fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
             client.set("partition.assignment.strategy", "cooperative-sticky");
             let session = config.session_timeout.as_millis();
             client.set("session.timeout.ms", session.to_string());
-            client.set("heartbeat.interval.ms", (session / 3).max(1).to_string());
+            let heartbeat = (session / 3).clamp(1, LONGEST_HEARTBEAT.as_millis());
+            client.set("heartbeat.interval.ms", heartbeat.to_string());
         }
         GroupProtocol::Consumer => {
             client.set("group.protocol", "consumer");
@@ -169,8 +176,6 @@ fn set_all(client: &mut ClientConfig, settings: &[(&str, &str)]) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn config_with(extra: &[(&str, &str)]) -> KafkaConfig {
@@ -209,6 +214,16 @@ mod tests {
         assert_eq!(producer.get("partitioner"), Some("murmur2_random"));
         assert_eq!(producer.get("message.timeout.ms"), None);
         assert_eq!(producer.get("transactional.id"), None);
+    }
+
+    #[test]
+    fn a_rebalance_is_noticed_within_seconds_however_long_the_session() {
+        for (session, heartbeat) in [(45_000, "3000"), (6_000, "2000"), (1, "1")] {
+            let mut config = config_with(&[]);
+            config.session_timeout = Duration::from_millis(session);
+            let client = consumer(&config, "stock");
+            assert_eq!(client.get("heartbeat.interval.ms"), Some(heartbeat));
+        }
     }
 
     #[test]
