@@ -8,7 +8,7 @@ FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends g++ make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# `off` builds in half the time, for programs that are larger and a little slower.
+# `off` links a change in a minute instead of eight (on two cores), for programs that are 2 MB larger.
 ARG LTO=thin
 # A new service adds one `-p` here and a stage at the end.
 #
