@@ -8,9 +8,9 @@ use super::session::Session;
 use super::{Mailer, SendError, SmtpUrl};
 use crate::message::Outgoing;
 
-/// A connection that was idle for longer is not used again; most servers close it after minutes.
 /// How long all farewells to the server may take: nothing depends on them.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// A connection that was idle for longer is not used again; most servers close it after minutes.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// How patient the client is.
