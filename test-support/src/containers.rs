@@ -1,6 +1,6 @@
 //! Servers in containers, owned by the process of the tests.
 //!
-//! A container is removed when its [`Container`] is dropped, and on SIGINT and SIGTERM. SIGKILL
+//! A container is removed when its handle is dropped, and on SIGINT and SIGTERM. SIGKILL
 //! leaves it behind: the next process that starts one removes it by its label.
 
 use std::collections::HashMap;
