@@ -3,12 +3,13 @@
 //! A container is removed when its handle is dropped, and on SIGINT and SIGTERM. SIGKILL
 //! leaves it behind: the next process that starts one removes it by its label.
 
+mod kafka;
+mod postgres;
+
 use std::collections::HashMap;
 use std::time::Duration;
 use std::{env, process};
 
-use testcontainers_modules::kafka::apache;
-use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::bollard::Docker;
 use testcontainers_modules::testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -18,14 +19,15 @@ use testcontainers_modules::testcontainers::{ContainerAsync, ContainerRequest, I
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+pub use kafka::Kafka;
+pub(crate) use postgres::PostgresServer;
+
 use crate::database::runtime;
 
 /// Names the process that owns a container, as `HOST:PID`.
 const OWNER: &str = "order-system.tests.owner";
 /// How long an engine may take to say that it is there.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
-const KAFKA_TAG: &str = "4.3.1";
-const POSTGRES_TAG: &str = "17-alpine";
 
 /// A container and the runtime that talks to its engine. Dropping it removes the container; not
 /// within a runtime.
@@ -100,67 +102,6 @@ impl<I: Image> Drop for Container<I> {
         {
             eprintln!("a container of the tests was not removed: {error}");
         }
-    }
-}
-
-/// Apache Kafka in a container.
-#[derive(Debug)]
-pub struct Kafka {
-    bootstrap_servers: String,
-    _container: Container<apache::Kafka>,
-}
-
-impl Kafka {
-    /// Starts a broker and waits until it is there. Works within a runtime, which it blocks.
-    ///
-    /// # Errors
-    /// No engine answers, the image cannot be had, or the broker does not start.
-    pub fn start() -> Result<Self, String> {
-        let request = apache::Kafka::default()
-            .with_jvm_image()
-            .with_tag(KAFKA_TAG)
-            .with_env_var("KAFKA_HEAP_OPTS", "-Xmx384m")
-            .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
-            .with_env_var("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "1")
-            // One broker cannot keep the three copies that are the default.
-            .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
-            .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1");
-        let container = Container::start(request)?;
-        Ok(Self {
-            // The broker advertises `localhost`, which may be an IPv6 address first.
-            bootstrap_servers: container.address(apache::KAFKA_PORT.as_u16())?,
-            _container: container,
-        })
-    }
-
-    /// What a client sets as `bootstrap.servers`.
-    #[must_use]
-    pub fn bootstrap_servers(&self) -> &str {
-        &self.bootstrap_servers
-    }
-}
-
-/// PostgreSQL in a container, which keeps nothing on a disk.
-#[derive(Debug)]
-pub(crate) struct PostgresServer {
-    pub(crate) url: String,
-    _container: Container<Postgres>,
-}
-
-impl PostgresServer {
-    pub(crate) fn start() -> Result<Self, String> {
-        let request = Postgres::default().with_tag(POSTGRES_TAG).with_mount(
-            testcontainers_modules::testcontainers::core::Mount::tmpfs_mount(
-                "/var/lib/postgresql/data",
-            ),
-        );
-        let container = Container::start(request)?;
-        let address = container.address(5432)?;
-        Ok(Self {
-            // The module's own user, password and database.
-            url: format!("postgres://postgres:postgres@{address}/postgres"),
-            _container: container,
-        })
     }
 }
 
