@@ -88,8 +88,6 @@ impl SystemBuilder {
                 ("KAFKA_FETCH_WAIT_MAX", "10ms"),
                 ("KAFKA_SESSION_TIMEOUT", "6s"),
                 ("HTTP_ADDRESS", "127.0.0.1"),
-                // Many systems share one server.
-                ("DATABASE_MAX_CONNECTIONS", "5"),
                 ("LOG_LEVEL", "info"),
                 ("RUST_BACKTRACE", "1"),
             ]

@@ -8,8 +8,9 @@ use super::{Container, on_fixed_ports};
 
 const TAG: &str = "17-alpine";
 const PORT: u16 = 5432;
-/// Without syncing, as the module has it by itself; for many systems side by side.
-const SETTINGS: [&str; 4] = ["-c", "fsync=off", "-c", "max_connections=500"];
+/// Without syncing, as the module has it by itself, and for many systems side by side: each of
+/// their processes may open ten connections.
+const SETTINGS: [&str; 4] = ["-c", "fsync=off", "-c", "max_connections=1000"];
 
 /// PostgreSQL in a container.
 #[derive(Debug)]
