@@ -8,10 +8,10 @@ use service_runtime::lifecycle::Shutdown;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::parameters::Wish;
 use super::store;
 use super::view::OrderView;
 use super::waiting::Waiters;
+use super::wish::Wish;
 use crate::storage::{Storage, StorageError};
 
 /// Another instance may have folded the order's partition, and nobody wakes us for that.

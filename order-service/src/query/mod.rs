@@ -1,9 +1,11 @@
 //! The query side: a read model folded from the log, and nothing else. It does not know who places orders.
 //!
-//! Listing, histories and the stream of events have their place beside `lookup`; the rows they need are
-//! written by [`Projection`] already.
+//! The stream of events has its place beside `history`.
 
+mod history;
 mod lookup;
+mod moment;
+mod page;
 mod parameters;
 mod projection;
 mod routes;
@@ -11,6 +13,7 @@ mod store;
 mod unfinished;
 mod view;
 mod waiting;
+mod wish;
 
 use std::sync::Arc;
 use std::time::Duration;

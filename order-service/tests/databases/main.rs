@@ -4,7 +4,9 @@
 
 mod answers;
 mod documentation;
+mod events;
 mod idempotency;
+mod listing;
 mod outages;
 mod process;
 mod projection;
@@ -16,7 +18,9 @@ mod waiting;
 test_support::main!(
     answers,
     documentation,
+    events,
     idempotency,
+    listing,
     outages,
     process,
     projection,

@@ -16,6 +16,9 @@ pub enum ReadError {
     /// The broker does not answer, or refuses.
     #[error("the log cannot be read: {0}")]
     Kafka(#[from] KafkaError),
+    /// There is no such topic, or its partitions are not known.
+    #[error("topic {0} does not exist")]
+    Missing(String),
     /// The end was not reached in time.
     #[error("the log was not read to its end within {0:?}")]
     TimedOut(Duration),
@@ -27,7 +30,7 @@ pub enum ReadError {
 /// Every record of `topic` that is there now, by partition and offset.
 ///
 /// # Errors
-/// The broker does not answer, or the end is not reached within `timeout`.
+/// The broker does not answer, there is no such topic, or its end is not reached within `timeout`.
 pub async fn read_all(
     config: &KafkaConfig,
     topic: &str,
@@ -82,19 +85,20 @@ fn ends_of(
     consumer: &BaseConsumer,
     topic: &str,
     timeout: Duration,
-) -> Result<BTreeMap<PartitionId, i64>, KafkaError> {
+) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
     let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let mut topics = metadata.topics().iter();
+    let partitions = topics
+        .find(|found| found.name() == topic)
+        .map_or(&[][..], |found| found.partitions());
+    if partitions.is_empty() {
+        return Err(ReadError::Missing(topic.to_owned()));
+    }
     let mut ends = BTreeMap::new();
-    for found in metadata
-        .topics()
-        .iter()
-        .filter(|found| found.name() == topic)
-    {
-        for partition in found.partitions() {
-            let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
-            if end > begin {
-                ends.insert(partition.id(), end);
-            }
+    for partition in partitions {
+        let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
+        if end > begin {
+            ends.insert(partition.id(), end);
         }
     }
     Ok(ends)
