@@ -58,13 +58,22 @@ impl Client {
     /// The client cannot be built.
     #[must_use]
     pub fn new(port: u16) -> Self {
+        Self::at(&format!("127.0.0.1:{port}"))
+    }
+
+    /// A client of the server at `HOST:PORT`.
+    ///
+    /// # Panics
+    /// The client cannot be built.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(60))
             .build();
         Self {
             http: http.unwrap(),
-            base: format!("http://127.0.0.1:{port}"),
+            base: format!("http://{address}"),
         }
     }
 
