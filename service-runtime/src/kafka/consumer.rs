@@ -5,6 +5,9 @@
 //! partitions and keeps polling, so that the member stays in its group. Rebalance callbacks run
 //! inside `recv`; new partitions start paused until the handler has checked them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +47,8 @@ pub struct ConsumerLoop<H> {
     /// Where records arrived for partitions that were not checked yet: read again from there.
     read_again: BTreeMap<PartitionId, i64>,
     blocked: Option<Blocked>,
+    /// Whether a rebalance told what this member owns, if only nothing.
+    assigned: bool,
 }
 
 /// The loop waits for a dependency.
@@ -89,6 +94,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             batch: Vec::new(),
             read_again: BTreeMap::new(),
             blocked: None,
+            assigned: false,
         })
     }
 
@@ -225,6 +231,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             match event {
                 RebalanceEvent::Assigned(partitions) => {
                     tracing::info!(group = self.group, ?partitions, "Partitions assigned.");
+                    self.assigned = true;
                     if partitions.is_empty() && self.blocked.is_none() {
                         // One instance more than there are partitions: it stands by.
                         self.health.set_ready();
@@ -370,7 +377,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 "Partitions resumed."
             );
         }
-        if !self.partitions.is_empty() {
+        if self.assigned {
             self.health.set_ready();
         }
     }
