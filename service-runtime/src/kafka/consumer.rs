@@ -49,6 +49,16 @@ pub struct ConsumerLoop<H> {
     blocked: Option<Blocked>,
     /// Whether a rebalance told what this member owns, if only nothing.
     assigned: bool,
+    refused: Option<Refused>,
+}
+
+/// The broker refused to let the log be read. librdkafka tells each partition's error once and
+/// then tries in silence, so that only fetches made afresh tell whether it is over.
+struct Refused {
+    /// When the error came, or the fetches were made afresh.
+    at: Instant,
+    /// Whether they were, since the last error.
+    afresh: bool,
 }
 
 /// The loop waits for a dependency.
@@ -95,6 +105,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             read_again: BTreeMap::new(),
             blocked: None,
             assigned: false,
+            refused: None,
         })
     }
 
@@ -115,7 +126,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             self.note_rebalances();
             let due = match &self.blocked {
                 Some(blocked) => Instant::now() >= blocked.retry_at,
-                None => !self.batch.is_empty() || self.has_unchecked(),
+                None => {
+                    !self.batch.is_empty() || self.has_unchecked() || self.is_refusal_to_be_tested()
+                }
             };
             if due && !shutdown.is_cancelled() {
                 match self.attempt_until(shutdown).await {
@@ -198,7 +211,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
     }
 
     /// Most errors are news about connections, which librdkafka mends by itself.
-    fn judge(&self, error: &KafkaError) -> Result<(), LoopError> {
+    fn judge(&mut self, error: &KafkaError) -> Result<(), LoopError> {
         match error.rdkafka_error_code() {
             // It would go on behind the damaged record: the partition has to wait instead.
             Some(
@@ -217,6 +230,10 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             ) => {
                 tracing::warn!(group = self.group, %error, "The log cannot be read.");
                 self.health.set_not_ready(error.to_string());
+                self.refused = Some(Refused {
+                    at: Instant::now(),
+                    afresh: false,
+                });
                 Ok(())
             }
             _ => {
@@ -232,9 +249,13 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 RebalanceEvent::Assigned(partitions) => {
                     tracing::info!(group = self.group, ?partitions, "Partitions assigned.");
                     self.assigned = true;
-                    if partitions.is_empty() && self.blocked.is_none() {
-                        // One instance more than there are partitions: it stands by.
-                        self.health.set_ready();
+                    if self.partitions.is_empty() {
+                        // Whatever comes is fetched for the first time.
+                        self.refused = None;
+                        if partitions.is_empty() && self.blocked.is_none() {
+                            // One instance more than there are partitions: it stands by.
+                            self.health.set_ready();
+                        }
                     }
                     for partition in partitions {
                         self.partitions.insert(partition, false);
@@ -274,6 +295,31 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             self.store_offsets();
             self.batch.clear();
         }
+        if self.is_refusal_to_be_tested() {
+            self.test_refusal().await?;
+        }
+        Ok(())
+    }
+
+    fn is_refusal_to_be_tested(&self) -> bool {
+        let waited = |refused: &Refused| refused.at.elapsed() >= self.settings.read_again_after;
+        self.refused.as_ref().is_some_and(waited)
+    }
+
+    /// A refusal is over when fetches made afresh brought no error for long enough. Nothing is in
+    /// the batch, so that the progress is where each partition is read next.
+    async fn test_refusal(&mut self) -> Result<(), Interruption> {
+        if self.refused.take_if(|refused| refused.afresh).is_some() {
+            return Ok(());
+        }
+        for (partition, offset) in self.progress.positions() {
+            self.seek(partition, offset).await?;
+        }
+        self.refused = Some(Refused {
+            at: Instant::now(),
+            // Without a partition nothing is fetched: the next assignment ends it.
+            afresh: !self.partitions.is_empty(),
+        });
         Ok(())
     }
 
@@ -377,7 +423,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 "Partitions resumed."
             );
         }
-        if self.assigned {
+        if self.assigned && self.refused.is_none() {
             self.health.set_ready();
         }
     }
