@@ -31,7 +31,7 @@ pub use gate::ReadPastEnd;
 pub use settings::ParticipantSettings;
 pub use sweep::SweepSettings;
 
-use crate::database::Database;
+use crate::database::{Database, within};
 use crate::health::{Component, Health};
 use crate::kafka::{
     ConsumerLoop, DeadLetters, EventProducer, Interruption, KafkaConfig, KafkaProducer, LogEnds,
@@ -204,7 +204,12 @@ impl<D: Decider> Participant<D> {
         let backoff = LoopSettings::default().backoff;
         for attempt in 1.. {
             self.loop_health.heartbeat();
-            match self.prepare_log().await {
+            let prepared = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(false),
+                prepared = self.prepare_log() => prepared,
+            };
+            match prepared {
                 Ok(()) => break,
                 Err(Interruption::Stop(reason)) => return Err(LoopError::Stopped(reason)),
                 Err(Interruption::Unavailable(reason)) => {
@@ -259,10 +264,8 @@ impl<D: Decider> Participant<D> {
                 .await
                 .map_err(unavailable)?,
         };
-        let known = self
-            .shared
-            .store
-            .identify(&self.shared.database, &found)
+        let known = self.shared.store.identify(&self.shared.database, &found);
+        let known = within(batch::TRANSACTION_LIMIT, known)
             .await
             .map_err(|error| Interruption::Unavailable(format!("database: {error}")))?;
         if known != found {
