@@ -166,7 +166,7 @@ impl<D: Decider> Participant<D> {
         if !self.wait_for_log(&shutdown).await? {
             return Ok(());
         }
-        let handler = handler::Handler::new(Arc::clone(&self.shared));
+        let handler = handler::Handler::new(Arc::clone(&self.shared), self.loop_health.clone());
         let consumer = ConsumerLoop::new(
             &self.kafka,
             &self.shared.group,
