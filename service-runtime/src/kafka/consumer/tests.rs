@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::health::Health;
+use crate::kafka::{Assigned, Start};
 
 const TOPIC: &str = "orders";
 
