@@ -1,6 +1,8 @@
 //! The participant on SQLite with a recording producer: every rule it keeps. What hangs on the
 //! database is tested on PostgreSQL as well, in `tests/databases/participant.rs`.
 
+mod long_batches;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -52,6 +54,8 @@ impl EventProducer for Recorder {
 struct Reserve {
     calls: AtomicUsize,
     fixed: AtomicBool,
+    /// Every decision takes so long.
+    pause: Mutex<Duration>,
     /// After the next commit, what was stored there is lost.
     forget: Mutex<Option<DatabaseConfig>>,
 }
@@ -63,6 +67,8 @@ impl Decider for Arc<Reserve> {
         changes: &[Change<'_>],
     ) -> Result<Vec<Decision>, DecideError> {
         let mut decisions = Vec::new();
+        let pause = *self.pause.lock().unwrap();
+        tokio::time::sleep(pause).await;
         for change in changes {
             self.calls.fetch_add(1, Ordering::SeqCst);
             let event = match change.event() {
@@ -161,13 +167,18 @@ fn world_on(config: DatabaseConfig, database: Database, folder: tempfile::TempDi
     }
 }
 
+/// For those who do not look at it.
+fn heart() -> Component {
+    Health::new(&Shutdown::new()).component("consumer")
+}
+
 impl World {
     async fn handle(&self, records: &[Record]) -> Result<(), Interruption> {
         self.handler().handle(records).await
     }
 
     fn handler(&self) -> handler::Handler<Arc<Reserve>> {
-        handler::Handler::new(Arc::clone(&self.shared))
+        handler::Handler::new(Arc::clone(&self.shared), heart())
     }
 
     async fn row(&self, order_id: OrderId) -> plan::OrderRow {
@@ -318,7 +329,7 @@ async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_store
 async fn two_instances_that_handle_one_event_at_once_decide_once() {
     let world = world().await;
     let connections = Database::open(&world.config).unwrap();
-    let mut other = handler::Handler::new(Arc::new(world.shared.clone_on(connections)));
+    let mut other = handler::Handler::new(Arc::new(world.shared.clone_on(connections)), heart());
     for round in 0..20 {
         let records = [pending(&format!("race {round}"), round)];
         let (first, second) = tokio::join!(world.handle(&records), other.handle(&records));

@@ -6,6 +6,7 @@ mod database;
 mod jobs;
 mod participant;
 mod support;
+mod vanished;
 mod worker;
 
-test_support::main!(database, jobs, participant, worker);
+test_support::main!(database, jobs, participant, vanished, worker);
