@@ -11,10 +11,13 @@
 pub mod broker;
 pub mod client;
 pub mod database;
+pub mod invariants;
 pub mod log;
+pub mod pace;
 pub mod process;
 pub mod suite;
 pub mod system;
+pub mod traffic;
 pub mod wait;
 
 pub use client::{Answer, Client};

@@ -235,8 +235,7 @@ async fn a_member_shows_which_partitions_it_owns_and_none_once_it_left() {
     let member = join(&cluster.config, &Arc::new(Script::default()));
     // No other test of this process has so many partitions.
     let shows = |value: u8| {
-        let line =
-            format!(r#"consumer_partition_owned{{group="group",partition="5"}} {value}"#);
+        let line = format!(r#"consumer_partition_owned{{group="group",partition="5"}} {value}"#);
         metrics_text().lines().any(|found| found == line)
     };
     eventually("the partition", || shows(1)).await;

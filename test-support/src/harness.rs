@@ -20,6 +20,8 @@ pub struct Test {
     body: Body,
     kinds: &'static [Kind],
     threads: usize,
+    /// Why it cannot run.
+    missing: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +50,7 @@ impl Test {
             body,
             kinds,
             threads: 0,
+            missing: None,
         }
     }
 
@@ -66,6 +69,13 @@ impl Test {
         self
     }
 
+    /// Is reported as ignored, with the reason, where something is missing that it needs.
+    #[must_use]
+    pub fn needs(mut self, available: Result<(), String>) -> Self {
+        self.missing = available.err();
+        self
+    }
+
     fn has_database(&self) -> bool {
         self.kinds.contains(&Kind::Postgres)
     }
@@ -78,7 +88,7 @@ impl Test {
                     runtime(threads)?.block_on(body());
                     Ok(())
                 };
-                vec![Trial::test(self.name, run)]
+                vec![Trial::test(self.name, run).with_ignored_flag(self.missing.is_some())]
             }
             Body::OnDatabase(body) => {
                 let trial = |kind: &Kind| {
@@ -127,12 +137,10 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     let mut trials = vec![Trial::test("every_test_is_known_to_this_harness", listed)];
     trials.extend(tests.iter().flat_map(|test| test.trials(&server, required)));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let (Err(reason), 1..) = (&*server, conclusion.num_ignored) {
-        println!(
-            "not run: {}, {reason}
-",
-            conclusion.num_ignored
-        );
+    let missing = tests.iter().find_map(|test| test.missing.as_ref());
+    let reason = missing.or(server.as_ref().as_ref().err());
+    if let (Some(reason), 1..) = (reason, conclusion.num_ignored) {
+        println!("not run: {}, {reason}\n", conclusion.num_ignored);
     }
     conclusion.exit_code()
 }

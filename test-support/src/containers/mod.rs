@@ -4,6 +4,8 @@
 //! leaves it behind: the next process that starts one removes it by its label.
 
 mod kafka;
+mod kafka_cluster;
+mod network;
 mod postgres;
 
 use std::collections::HashMap;
@@ -20,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 pub use kafka::Kafka;
+pub use kafka_cluster::KafkaCluster;
 pub(crate) use postgres::PostgresServer;
 
 use crate::database::runtime;
@@ -126,7 +129,7 @@ async fn remove_leftovers() -> Result<(), String> {
                 .ok();
         }
     }
-    Ok(())
+    network::remove_leftovers(&engine).await
 }
 
 fn owner(pid: u32) -> String {
