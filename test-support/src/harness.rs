@@ -138,7 +138,7 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     trials.extend(tests.iter().flat_map(|test| test.trials(&server, required)));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let missing = tests.iter().find_map(|test| test.missing.as_ref());
-    let reason = missing.or(server.as_ref().as_ref().err());
+    let reason = missing.or_else(|| server.as_ref().as_ref().err());
     if let (Some(reason), 1..) = (reason, conclusion.num_ignored) {
         println!("not run: {}, {reason}\n", conclusion.num_ignored);
     }
