@@ -1,10 +1,13 @@
 //! What holds of a system once it is at rest, whatever happened before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base_domains::OrderStatus;
 
+use crate::client::Client;
 use crate::database;
 use crate::log::Story;
 use crate::system::System;
@@ -12,6 +15,8 @@ use crate::wait::eventually_within;
 
 /// A group may have to elect its members anew before it goes on.
 const SETTLING: Duration = Duration::from_secs(120);
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// Products with what a new stock database has of them.
 const SEEDED: [(&str, i64); 3] = [("book order", 1000), ("notebook", 500), ("last copy", 1)];
@@ -75,7 +80,28 @@ fn status_of(story: &Story) -> String {
     status.to_owned()
 }
 
-/// Invariant 3: seeded = available + reserved + shipped, and what is reserved is what the RESERVED
+/// Invariant 3 at every moment: looks at the stock service's products until `ended`; how often.
+///
+/// # Panics
+/// A product has gained or lost pieces, or has less than none.
+pub async fn watch_stock(stock_service: Client, ended: Arc<AtomicBool>) -> usize {
+    let mut looks = 0;
+    while !ended.load(Ordering::SeqCst) {
+        for (product, seeded) in SEEDED {
+            let path = format!("/api/v1/stock/{product}");
+            let stock = stock_service.get(&path).await.json();
+            let pieces = ["available", "reserved", "shipped"].map(|name| stock[name].as_i64());
+            assert!(pieces.iter().all(|pieces| *pieces >= Some(0)), "{stock}");
+            let sum: i64 = pieces.iter().flatten().sum();
+            assert_eq!(sum, seeded, "{stock}");
+        }
+        looks += 1;
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    looks
+}
+
+/// Invariant 3 at rest: seeded = available + reserved + shipped, and what is reserved is what the RESERVED
 /// orders of the log asked for.
 ///
 /// # Panics

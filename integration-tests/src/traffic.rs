@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::{Answer, Client};
-use crate::invariants::Wish;
-use crate::system::order;
+use crate::invariants::{Wish, watch_stock};
+use crate::system::{System, order};
 
 /// Between an answer and the next order of the same client.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,6 +20,7 @@ pub struct Traffic {
     ended: Arc<AtomicBool>,
     accepted: Arc<AtomicUsize>,
     clients: JoinSet<Vec<Placed>>,
+    watcher: JoinHandle<usize>,
 }
 
 /// One order and how it was answered.
@@ -52,17 +53,21 @@ pub struct Answers {
 }
 
 impl Traffic {
-    /// So many clients of the order service, each with one request at a time.
+    /// So many clients of the order service, each with one request at a time. Meanwhile the stock
+    /// is watched.
     #[must_use]
-    pub fn start(order_service: &Client, clients: usize) -> Self {
+    pub fn start(system: &System, clients: usize) -> Self {
+        let ended: Arc<AtomicBool> = Arc::default();
+        let watching = watch_stock(system.stock[0].clone(), Arc::clone(&ended));
         let mut traffic = Self {
-            ended: Arc::default(),
+            ended,
             accepted: Arc::default(),
             clients: JoinSet::new(),
+            watcher: tokio::spawn(watching),
         };
         for client in 0..clients {
             let (ended, accepted) = (Arc::clone(&traffic.ended), Arc::clone(&traffic.accepted));
-            let order_service = order_service.clone();
+            let order_service = system.order.clone();
             traffic.clients.spawn(async move {
                 let mut all = Vec::new();
                 while !ended.load(Ordering::SeqCst) {
@@ -88,7 +93,7 @@ impl Traffic {
     /// Waits for the answers of what is under way; all answers, each checked.
     ///
     /// # Panics
-    /// An order was not answered, or otherwise than [`Answers`] says.
+    /// An order was not answered, or otherwise than [`Answers`] says, or stock was not conserved.
     pub async fn end(mut self) -> Answers {
         self.ended.store(true, Ordering::SeqCst);
         let mut answers = Answers {
@@ -100,6 +105,8 @@ impl Traffic {
                 answers.sort_in(placed);
             }
         }
+        let looks = self.watcher.await.expect("stock that is conserved");
+        assert!(looks > 0, "nobody looked at the stock");
         answers
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
 async fn nothing_accepted_is_lost_when_the_leader_of_a_partition_is_killed_under_load() {
     let cluster = brokers::whole().await;
     let mut system = system_on(&cluster).await;
-    let traffic = Traffic::start(&system.order, CLIENTS);
+    let traffic = Traffic::start(&system, CLIENTS);
     tokio::time::sleep(BEFORE).await;
     let killed = leader(&system, None).await;
     cluster.kill(killed).unwrap();

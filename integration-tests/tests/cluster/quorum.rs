@@ -31,7 +31,7 @@ async fn with_two_of_three_brokers_down_orders_are_answered_503_until_they_are_b
     let survivor = leader(&system, None).await;
     let killed: Vec<i32> = cluster.nodes().filter(|node| *node != survivor).collect();
     let stranger = stranger(&cluster).await;
-    let traffic = Traffic::start(&system.order, CLIENTS);
+    let traffic = Traffic::start(&system, CLIENTS);
     tokio::time::sleep(AROUND).await;
     for node in &killed {
         cluster.kill(*node).unwrap();

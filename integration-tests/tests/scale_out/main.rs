@@ -41,7 +41,7 @@ async fn three_instances_share_the_work_and_two_go_on_with_all_of_it_when_one_le
     }
     let mut wishes = work(&system, &three).await;
 
-    let traffic = Traffic::start(&system.order, CLIENTS);
+    let traffic = Traffic::start(&system, CLIENTS);
     let leaver = system.process(&stock_name(LEAVER));
     leaver.signal(Signal::Terminate);
     let left = Instant::now();
@@ -99,7 +99,7 @@ async fn owned(client: &Client, labels: &str) -> BTreeSet<i32> {
 /// those whose home partition is its own.
 async fn work(system: &System, shares: &Shares) -> BTreeMap<String, Wish> {
     let before = decided(system, shares).await;
-    let traffic = Traffic::start(&system.order, CLIENTS);
+    let traffic = Traffic::start(system, CLIENTS);
     eventually_within("orders", REBALANCE, || async {
         (traffic.accepted() >= ORDERS).then_some(())
     })
