@@ -37,7 +37,11 @@ async fn every_route_is_described_with_its_answers(database: TestDatabase) {
     assert_eq!(answers("/api/v1/orders", "get"), ["200", "400", "503"]);
     assert_eq!(
         answers("/api/v1/orders/{id}/events", "get"),
-        ["200", "400", "404", "503"]
+        ["200", "204", "400", "404", "503"]
+    );
+    assert_eq!(
+        answers("/api/v1/orders/events", "get"),
+        ["200", "400", "503"]
     );
     for (name, schema) in [
         ("Placed", "orderId"),

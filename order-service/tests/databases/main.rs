@@ -11,6 +11,7 @@ mod outages;
 mod process;
 mod projection;
 mod reading;
+mod streaming;
 mod support;
 mod unfinished;
 mod waiting;
@@ -25,6 +26,7 @@ test_support::main!(
     process,
     projection,
     reading,
+    streaming,
     unfinished,
     waiting,
 );

@@ -29,6 +29,7 @@ use base_domains::Encoder;
 pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
 pub use settings::ParticipantSettings;
+pub use store::log_partitions;
 pub use sweep::SweepSettings;
 
 use crate::database::Database;
