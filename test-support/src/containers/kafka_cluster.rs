@@ -143,10 +143,9 @@ impl KafkaCluster {
     pub fn start_again(&self, node: i32) -> Result<(), String> {
         let id = self.id(node)?;
         ask(async {
-            let started = connect()?.start_container(id, None::<StartContainerOptions>);
-            started
-                .await
-                .map_err(|error| format!("broker {node}: {error}"))
+            let options = None::<StartContainerOptions>;
+            let started = connect()?.start_container(id, options).await;
+            started.map_err(|error| format!("broker {node}: {error}"))
         })
     }
 
