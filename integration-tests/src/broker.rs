@@ -78,8 +78,13 @@ pub fn containers() -> Result<(), String> {
         Choice::Embedded {
             instead: Some(reason),
         } => Err(reason.clone()),
-        _ => Err("TEST_KAFKA chooses to do without containers".to_owned()),
+        Choice::Embedded { instead: None } => Err(without_containers("embedded")),
+        Choice::Given(servers) => Err(without_containers(servers)),
     }
+}
+
+fn without_containers(choice: &str) -> String {
+    format!("TEST_KAFKA is `{choice}`, which does without containers")
 }
 
 /// Bootstrap servers of the suite's broker, which starts with the first test that asks.

@@ -1,5 +1,6 @@
 //! The services' HTTP interfaces as a user sees them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -91,6 +92,22 @@ impl Client {
     /// No answer.
     pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
         answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// The value of every series of `metric` that has these labels first, by its other labels.
+    ///
+    /// # Panics
+    /// No answer, or a value that is no number.
+    pub async fn metric(&self, metric: &str, labels: &str) -> BTreeMap<String, f64> {
+        let prefix = format!("{metric}{{{labels}");
+        let text = self.get("/metrics").await.text;
+        let series = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+        series
+            .map(|series| {
+                let (labels, value) = series.rsplit_once("} ").unwrap();
+                (labels.to_owned(), value.parse().unwrap())
+            })
+            .collect()
     }
 
     /// `POST path` with a JSON body and further headers.

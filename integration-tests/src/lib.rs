@@ -12,13 +12,15 @@
 pub mod broker;
 pub mod client;
 pub mod database;
+pub mod invariants;
 pub mod log;
 pub mod mail;
+pub mod pace;
 pub mod process;
 mod shared;
 pub mod suite;
 pub mod system;
-pub mod verify;
+pub mod traffic;
 pub mod wait;
 
 pub use client::{Answer, Client};

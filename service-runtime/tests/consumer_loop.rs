@@ -17,6 +17,7 @@ use service_runtime::kafka::{
     LoopError, LoopSettings, NewRecord, ProduceError, Progress, Record, Start,
 };
 use service_runtime::lifecycle::Shutdown;
+use service_runtime::telemetry::{install_metrics, metrics_text};
 use tokio::task::JoinHandle;
 
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -237,6 +238,21 @@ async fn partitions_that_come_to_a_blocked_member_are_paused_and_lose_nothing() 
         "each once: nobody had handled any before"
     );
     one.leave().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_shows_which_partitions_it_owns_and_none_once_it_left() {
+    install_metrics();
+    let cluster = cluster(6);
+    let member = join(&cluster.config, &Arc::new(Script::default()));
+    // No other test of this process has so many partitions.
+    let shows = |value: u8| {
+        let line = format!(r#"consumer_partition_owned{{group="group",partition="5"}} {value}"#);
+        metrics_text().lines().any(|found| found == line)
+    };
+    eventually("the partition", || shows(1)).await;
+    member.leave().await.unwrap();
+    assert!(shows(0), "{}", metrics_text());
 }
 
 /// A database that vanished in the middle of a transaction must not hold the end back.

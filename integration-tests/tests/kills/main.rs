@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use integration_tests::system::{order, stock_name};
-use integration_tests::{Signal, System, SystemBuilder, database, eventually, verify};
+use integration_tests::{Signal, System, SystemBuilder, database, eventually, invariants};
 use test_support::{Test, test};
 use tokio::task::JoinSet;
 
@@ -90,9 +90,12 @@ async fn no_order_is_lost_and_none_reserved_twice_when_one_instance_dies_and_one
     assert_eq!(accepted.len(), 4 * PHASE);
 
     system.until_ready().await;
-    let orders: BTreeSet<String> = accepted.keys().cloned().collect();
-    let folded = verify::settled_in_all_services(&system, &orders).await;
-    verify::nothing_is_dead_lettered(&system).await;
+    let folded = invariants::settled_everywhere(&system).await;
+    assert!(
+        folded.keys().eq(accepted.keys()),
+        "exactly what was accepted"
+    );
+    invariants::nothing_is_dead_lettered(&system).await;
     verify_stock(&system, &accepted, &folded).await;
     print_redelivered(&system).await;
 }

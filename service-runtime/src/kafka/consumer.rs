@@ -213,6 +213,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                     }
                     for partition in partitions {
                         self.partitions.insert(partition, false);
+                        self.show(partition, true);
                         self.read_again.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
                     }
@@ -221,6 +222,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                     tracing::info!(group = self.group, ?partitions, "Partitions revoked.");
                     for partition in partitions {
                         self.partitions.remove(&partition);
+                        self.show(partition, false);
                         self.progress.forget(partition);
                         self.read_again.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
@@ -228,6 +230,15 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 }
             }
         }
+    }
+
+    /// Over all instances of a group each partition should be owned once.
+    fn show(&self, partition: PartitionId, owned: bool) {
+        let labels = [
+            ("group", self.group.clone()),
+            ("partition", partition.to_string()),
+        ];
+        metrics::gauge!("consumer_partition_owned", &labels).set(f64::from(u8::from(owned)));
     }
 
     fn has_unchecked(&self) -> bool {
@@ -281,6 +292,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
     /// Leaves the group, which commits the stored offsets; bounded, because closing can block on
     /// a broker that does not answer.
     async fn close(self) {
+        for partition in self.partitions.keys() {
+            self.show(*partition, false);
+        }
         let (group, timeout) = (self.group.clone(), self.settings.close_timeout);
         let closing = tokio::task::spawn_blocking(move || drop(self.consumer));
         if tokio::time::timeout(timeout, closing).await.is_err() {

@@ -8,10 +8,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base_domains::{Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, header, home_partition};
+use tokio::time::Instant;
 
+use super::sweep::PartitionSweep;
 use super::*;
 use crate::database::{DatabaseConfig, Tx};
 use crate::kafka::{BatchHandler, Delivered, Delivery, NewRecord, ProduceError, Record};
+use crate::telemetry::{install_metrics, metrics_text};
 
 pub(super) const PARTITIONS: i32 = 3;
 
@@ -608,4 +611,28 @@ async fn a_partition_that_was_added_stops_the_participant() {
     let error = world.handler().check(&added).await.unwrap_err();
     assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
     assert!(error.to_string().contains("new topic"), "{error}");
+}
+
+#[tokio::test]
+async fn a_partition_that_left_is_no_lag_of_this_instance_any_more() {
+    install_metrics();
+    let shared = world().await.shared;
+    // Partitions that no other test of this process has.
+    let (kept, left) = (71, 72);
+    let fresh = || PartitionSweep::new(&SweepSettings::default(), Instant::now());
+    let mut sweeps = BTreeMap::from([(kept, fresh()), (left, fresh())]);
+    shared.gauge(kept, 5, 2);
+    shared.gauge(left, 5, 2);
+    sweep::keep_owned(&shared, &mut sweeps, &BTreeMap::from([(kept, 0)]));
+    assert!(sweeps.keys().eq([&kept]));
+    let text = metrics_text();
+    for (partition, lag, unconfirmed) in [(kept, 5, 2), (left, 0, 0)] {
+        let labels = format!(r#"{{participant="stock",partition="{partition}"}}"#);
+        for line in [
+            format!("consumer_lag_records{labels} {lag}"),
+            format!("outcomes_unconfirmed{labels} {unconfirmed}"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use testcontainers_modules::testcontainers::bollard::query_parameters::{
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use super::network;
 use crate::database::runtime;
 
 /// Names the process that owns a container, as `HOST:PID`.
@@ -67,7 +68,8 @@ pub(super) fn ask<T: Send>(
 /// Removes what processes of this host left behind that do not run any more.
 pub(super) async fn remove_leftovers() -> Result<(), String> {
     let owned = labelled(OWNER.to_owned()).await?;
-    remove(owned.into_iter().filter(|(_, owner)| is_left_behind(owner))).await
+    remove(owned.into_iter().filter(|(_, owner)| is_left_behind(owner))).await?;
+    network::remove_leftovers().await
 }
 
 /// Removes what a start that failed left behind.
@@ -103,7 +105,7 @@ pub(super) fn this_owner() -> String {
     owner(process::id())
 }
 
-fn connect() -> Result<Docker, String> {
+pub(super) fn connect() -> Result<Docker, String> {
     Docker::connect_with_defaults().map_err(|error| error.to_string())
 }
 
@@ -118,7 +120,7 @@ fn host() -> String {
 }
 
 /// Only what can be known from here: processes of this host.
-fn is_left_behind(owner: &str) -> bool {
+pub(super) fn is_left_behind(owner: &str) -> bool {
     owner
         .rsplit_once(':')
         .is_some_and(|(owners_host, pid)| owners_host == host() && !is_running(pid))

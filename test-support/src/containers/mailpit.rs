@@ -34,7 +34,7 @@ impl Mailpit {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_to_be_stopped() -> Result<Self, String> {
-        let request = on_fixed_ports(request(), &[SMTP, HTTP]);
+        let request = on_fixed_ports(request(), &[SMTP, HTTP])?;
         // Otherwise in a file that it removes at its end.
         Self::from(request.with_env_var("MP_DATABASE", "/tmp/mailpit.db"))
     }

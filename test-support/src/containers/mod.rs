@@ -5,10 +5,11 @@
 
 mod engine;
 mod kafka;
+mod kafka_cluster;
 mod mailpit;
+mod network;
+mod ports;
 mod postgres;
-
-use std::net::TcpListener;
 
 use testcontainers_modules::testcontainers::core::ContainerPort;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 pub use engine::{engine, owned_by};
 pub use kafka::Kafka;
+pub use kafka_cluster::KafkaCluster;
 pub use mailpit::Mailpit;
 pub use postgres::PostgresServer;
 
@@ -101,19 +103,15 @@ impl<I: Image> Drop for Container<I> {
 fn on_fixed_ports<I: Image>(
     request: impl Into<ContainerRequest<I>>,
     ports: &[u16],
-) -> ContainerRequest<I> {
-    ports.iter().fold(request.into(), |request, port| {
-        request.with_mapped_port(free_port(), ContainerPort::Tcp(*port))
-    })
-}
-
-/// Below the range from which systems choose for clients: during a stop nobody takes it by chance.
-fn free_port() -> u16 {
-    let random = || 20_000 + Uuid::new_v4().as_u128() as u16 % 10_000;
-    let free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
-    let mut candidates = std::iter::repeat_with(random).take(100);
-    // Where none is free, the engine says so.
-    candidates.find(free).unwrap_or(20_000)
+) -> Result<ContainerRequest<I>, String> {
+    let fixed = ports::free(ports.len())?.into_iter();
+    let request = ports
+        .iter()
+        .zip(fixed)
+        .fold(request.into(), |request, (port, fixed)| {
+            request.with_mapped_port(fixed, ContainerPort::Tcp(*port))
+        });
+    Ok(request)
 }
 
 fn text(error: TestcontainersError) -> String {

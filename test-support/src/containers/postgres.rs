@@ -34,7 +34,7 @@ impl PostgresServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_to_be_stopped() -> Result<Self, String> {
-        Self::from(on_fixed_ports(request(), &[PORT]))
+        Self::from(on_fixed_ports(request(), &[PORT])?)
     }
 
     fn from(request: ContainerRequest<Postgres>) -> Result<Self, String> {
