@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinHandle, JoinSet};
+use uuid::Uuid;
 
 use crate::client::{Answer, Client};
 use crate::invariants::{Wish, watch_stock};
@@ -27,6 +28,7 @@ pub struct Traffic {
 #[derive(Debug)]
 struct Placed {
     wish: Wish,
+    keyed: bool,
     sent: Instant,
     took: Duration,
     answer: Answer,
@@ -37,6 +39,8 @@ struct Placed {
 pub struct Answered {
     /// What was ordered.
     pub wish: Wish,
+    /// Under an `Idempotency-Key`, which the order service keeps in its database.
+    pub keyed: bool,
     /// When.
     pub sent: Instant,
     /// How long the answer took.
@@ -57,6 +61,12 @@ impl Traffic {
     /// is watched.
     #[must_use]
     pub fn start(system: &System, clients: usize) -> Self {
+        Self::start_keyed(system, clients, 0)
+    }
+
+    /// The same, and so many of the clients order under keys.
+    #[must_use]
+    pub fn start_keyed(system: &System, clients: usize, keyed: usize) -> Self {
         let ended: Arc<AtomicBool> = Arc::default();
         let watching = watch_stock(system.stock[0].clone(), Arc::clone(&ended));
         let mut traffic = Self {
@@ -72,7 +82,7 @@ impl Traffic {
                 let mut all = Vec::new();
                 while !ended.load(Ordering::SeqCst) {
                     let wish = Wish::number(client + clients * all.len());
-                    let placed = place(&order_service, wish).await;
+                    let placed = place(&order_service, wish, client < keyed).await;
                     let accepts = usize::from(placed.answer.status == 201);
                     accepted.fetch_add(accepts, Ordering::SeqCst);
                     all.push(placed);
@@ -111,11 +121,15 @@ impl Traffic {
     }
 }
 
-async fn place(order_service: &Client, wish: Wish) -> Placed {
+async fn place(order_service: &Client, wish: Wish, keyed: bool) -> Placed {
+    let key = Uuid::new_v4().to_string();
+    let headers = [("idempotency-key", key.as_str())];
+    let headers = if keyed { &headers[..] } else { &[] };
     let (sent, body) = (Instant::now(), order(wish.product, wish.qty));
-    let answer = order_service.post("/api/v1/orders", &body, &[]).await;
+    let answer = order_service.post("/api/v1/orders", &body, headers).await;
     Placed {
         wish,
+        keyed,
         sent,
         took: sent.elapsed(),
         answer: answer.expect("an answer to every order"),
@@ -138,6 +152,7 @@ impl Answers {
         let order_id = answer.member("orderId");
         let answered = Answered {
             wish: placed.wish,
+            keyed: placed.keyed,
             sent: placed.sent,
             took: placed.took,
         };

@@ -30,10 +30,3 @@ pub(crate) async fn verify(system: &mut System, answers: &Answers) -> String {
         there.count()
     )
 }
-
-/// An order comes to its decision, and its mail is sent.
-pub(crate) async fn one_more_order(system: &System) {
-    let order_id = system.place("fountain pen", 1).await;
-    assert_eq!(system.settled(&order_id).await["status"], "RESERVED");
-    assert_eq!(system.mails(&order_id, 1).await.len(), 1);
-}

@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use integration_tests::wait::eventually_within;
 use integration_tests::{System, SystemBuilder};
-use service_runtime::kafka::{
-    EventProducer, KafkaConfig, KafkaProducer, NewRecord, TopicSpec, ensure_topics,
-};
 use test_support::containers::KafkaCluster;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
@@ -69,38 +66,6 @@ pub(crate) async fn leader(system: &System, but: Option<i32>) -> i32 {
             .filter(|leader| Some(*leader) != but)
     })
     .await
-}
-
-/// Waits until a stranger, who has not waited before, gets a record of every partition of a topic
-/// of his own acknowledged.
-pub(crate) async fn serve_strangers(config: &KafkaConfig) {
-    eventually_within("acknowledgement to a stranger", JOINING, || async {
-        let producer = KafkaProducer::new(config).unwrap();
-        let append = |partition| {
-            let record = NewRecord {
-                topic: config.topic.clone(),
-                partition: Some(partition),
-                key: None,
-                headers: vec![],
-                value: None,
-            };
-            producer.enqueue(&record).unwrap()
-        };
-        let acknowledged = tokio::join!(append(0), append(1), append(2));
-        matches!(acknowledged, (Ok(_), Ok(_), Ok(_))).then_some(())
-    })
-    .await;
-}
-
-/// A stranger's topic, made while all is well.
-pub(crate) async fn stranger(cluster: &KafkaCluster) -> KafkaConfig {
-    let mut config = KafkaConfig::for_bootstrap(&cluster.bootstrap_servers(), "stranger");
-    config.topic = format!("of-a-stranger-{}", uuid::Uuid::new_v4().simple());
-    config.replication = 3;
-    config.delivery_timeout = Duration::from_secs(2);
-    let topics = [TopicSpec::log(&config)];
-    ensure_topics(&config, &topics, JOINING).await.unwrap();
-    config
 }
 
 /// Removes the cluster.

@@ -9,12 +9,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use integration_tests::broker::{self, Choice};
+use integration_tests::invariants::{nobody_ended, one_more_order};
+use integration_tests::pace::lasting;
+use integration_tests::traffic::Traffic;
 use integration_tests::{Process, Signal, SystemBuilder};
 use test_support::{Test, test};
 
-use crate::support::{ALONE, AROUND, Traffic, Tried, all_run};
+use crate::support::{ALONE, AROUND, CLIENTS, PROCESSES};
 
 const OUTAGE: Duration = Duration::from_secs(20);
+const SHORT_OUTAGE: Duration = Duration::from_secs(10);
 /// `KAFKA_DELIVERY_TIMEOUT` of the test, and what an answer may take on top of it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(3);
 const MARGIN: Duration = Duration::from_secs(2);
@@ -84,58 +88,38 @@ async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwar
         .set("KAFKA_DELIVERY_TIMEOUT", "3s")
         .start()
         .await;
-    let before = system.place("book order", 1).await;
-    assert_eq!(system.settled(&before).await["status"], "RESERVED");
+    one_more_order(&system).await;
 
-    let traffic = Traffic::start(&system, 0, Duration::from_millis(50));
+    let traffic = Traffic::start(&system, CLIENTS);
     tokio::time::sleep(AROUND).await;
     broker.take_away();
-    tokio::time::sleep(OUTAGE).await;
+    tokio::time::sleep(lasting(OUTAGE, SHORT_OUTAGE)).await;
     broker.give_back();
     tokio::time::sleep(AROUND).await;
-    let tried = traffic.end().await;
+    let answers = traffic.end().await;
+    assert!(!answers.accepted.is_empty(), "before the outage");
+    assert!(!answers.unknown.is_empty(), "the outage was noticed");
+    let slowest = answers.slowest();
+    assert!(slowest < DELIVERY_TIMEOUT + MARGIN, "{slowest:?}");
 
-    let (mut accepted, mut unknown) = (Vec::new(), Vec::new());
-    for Tried { answer, took, .. } in &tried {
-        assert!(
-            *took < DELIVERY_TIMEOUT + MARGIN,
-            "{} after {took:?}",
-            answer.status
-        );
-        match answer.status {
-            201 => accepted.push(answer.member("orderId")),
-            503 => {
-                assert!(answer.retry_after.is_some(), "{}", answer.text);
-                assert_eq!(answer.content_type, "application/problem+json");
-                unknown.push(answer.member("orderId"));
-            }
-            other => panic!("{other}: {}", answer.text),
-        }
-    }
-    assert!(!accepted.is_empty(), "there was traffic before the outage");
-    assert!(!unknown.is_empty(), "the outage was noticed");
-
-    all_run(&mut system);
+    nobody_ended(&mut system, &PROCESSES);
     system.until_ready().await;
-    let after = system.place("book order", 1).await;
-    assert_eq!(system.settled(&after).await["status"], "RESERVED");
-    assert_eq!(system.mails(&after, 1).await.len(), 1);
+    one_more_order(&system).await;
 
     let log = system.log.orders().await;
-    for order_id in &accepted {
+    for order_id in answers.accepted.keys() {
         assert!(
             log.contains_key(&order_id.parse().unwrap()),
             "{order_id} was accepted"
         );
         system.settled(order_id).await;
     }
-    let there = unknown
-        .iter()
-        .filter(|id| log.contains_key(&id.parse().unwrap()))
-        .count();
+    let unknown = answers.unknown.keys();
+    let there = unknown.filter(|id| log.contains_key(&id.parse().unwrap()));
     println!(
-        "{} orders accepted, all in the log; {} answered 503, {there} of them in the log",
-        accepted.len(),
-        unknown.len()
+        "{} orders accepted, all in the log; {} answered 503, {} of them in the log",
+        answers.accepted.len(),
+        answers.unknown.len(),
+        there.count()
     );
 }

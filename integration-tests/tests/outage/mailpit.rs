@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use integration_tests::broker::containers;
+use integration_tests::invariants::nobody_ended;
 use integration_tests::mail::Mail;
 use integration_tests::{System, SystemBuilder, eventually};
 use serde_json::Value;
 use test_support::containers::Mailpit;
 use test_support::{Test, test};
 
-use crate::support::{ALONE, all_run, logged, outage, rebalances};
+use crate::support::{ALONE, PROCESSES, logged, outage, rebalances};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -48,7 +49,7 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
     for order_id in &orders {
         arrives_once(&system, order_id).await;
     }
-    all_run(&mut system);
+    nobody_ended(&mut system, &PROCESSES);
     assert_eq!(logged(&mut system, "Partitions paused"), paused_before);
     assert_eq!(rebalances(&mut system), rebalances_before);
     println!("{} mails waited, and each arrived once", orders.len() - 1);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -26,6 +26,9 @@ pub enum ReadError {
     #[error("reading the log was cut off")]
     CutOff,
 }
+
+/// Between two questions for the leader of a partition.
+const ELECTION: Duration = Duration::from_millis(200);
 
 /// Every record of `topic` that is there now, by partition and offset.
 ///
@@ -52,8 +55,8 @@ fn read_blocking(
     topic: &str,
     timeout: Duration,
 ) -> Result<Vec<Record>, ReadError> {
-    let deadline = std::time::Instant::now() + timeout;
-    let mut ends = ends_of(consumer, topic, timeout)?;
+    let deadline = Instant::now() + timeout;
+    let mut ends = ends_of(consumer, topic, deadline)?;
     let mut assignment = TopicPartitionList::new();
     for partition in ends.keys() {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
@@ -61,7 +64,7 @@ fn read_blocking(
     consumer.assign(&assignment)?;
     let mut records = Vec::new();
     while !ends.is_empty() {
-        if std::time::Instant::now() >= deadline {
+        if Instant::now() >= deadline {
             return Err(ReadError::TimedOut(timeout));
         }
         let Some(message) = consumer.poll(Duration::from_millis(100)) else {
@@ -97,9 +100,9 @@ fn is_about_a_connection(error: &KafkaError) -> bool {
 fn ends_of(
     consumer: &BaseConsumer,
     topic: &str,
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
-    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let metadata = consumer.fetch_metadata(Some(topic), left_until(deadline))?;
     let mut topics = metadata.topics().iter();
     let partitions = topics
         .find(|found| found.name() == topic)
@@ -109,7 +112,7 @@ fn ends_of(
     }
     let mut ends = BTreeMap::new();
     for partition in partitions {
-        let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
+        let (begin, end) = watermarks(consumer, topic, partition.id(), deadline)?;
         if end > begin {
             ends.insert(partition.id(), end);
         }
@@ -117,9 +120,39 @@ fn ends_of(
     Ok(ends)
 }
 
+/// First and next offset of a partition. While its leader moves, whoever is asked may not be it.
+fn watermarks(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: PartitionId,
+    deadline: Instant,
+) -> Result<(i64, i64), KafkaError> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    loop {
+        let left = left_until(deadline);
+        match consumer.fetch_watermarks(topic, partition, left) {
+            Err(error)
+                if !left.is_zero()
+                    && matches!(
+                        error.rdkafka_error_code(),
+                        Some(LeaderNotAvailable | NotLeaderForPartition)
+                    ) =>
+            {
+                std::thread::sleep(ELECTION);
+            }
+            answered => return answered,
+        }
+    }
+}
+
+fn left_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
 #[cfg(test)]
 mod tests {
     use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
     use crate::kafka::{EventProducer, KafkaProducer, NewRecord};
@@ -149,5 +182,19 @@ mod tests {
             let records = read_all(&config, "orders", TIMEOUT).await.unwrap();
             assert_eq!(records.len(), 3);
         }
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_moves_meanwhile_is_asked_again() {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("orders", 1, 1).unwrap();
+        let config = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
+        let moved = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        mock.request_errors(RDKafkaApiKey::ListOffsets, &[moved; 3]);
+        assert_eq!(read_all(&config, "orders", TIMEOUT).await.unwrap(), []);
+        mock.request_errors(RDKafkaApiKey::ListOffsets, &[moved; 100]);
+        let soon = Duration::from_secs(2);
+        let error = read_all(&config, "orders", soon).await.unwrap_err();
+        assert!(matches!(error, ReadError::Kafka(_)), "{error}");
     }
 }

@@ -126,10 +126,15 @@ pub(super) fn is_left_behind(owner: &str) -> bool {
         .is_some_and(|(owners_host, pid)| owners_host == host() && !is_running(pid))
 }
 
+/// `kill -0` asks without doing anything, on every Unix. It fails for the processes of others too.
 fn is_running(pid: &str) -> bool {
-    // `kill -0` asks without doing anything, on every Unix.
-    let asked = process::Command::new("kill").args(["-0", pid]).output();
-    asked.is_ok_and(|output| output.status.success())
+    let asked = process::Command::new("kill")
+        .args(["-0", pid])
+        .env("LC_ALL", "C")
+        .output();
+    asked.map_or(true, |output| {
+        !String::from_utf8_lossy(&output.stderr).contains("No such process")
+    })
 }
 
 #[cfg(test)]
