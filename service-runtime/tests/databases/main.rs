@@ -4,8 +4,9 @@
 
 mod database;
 mod jobs;
+mod outcomes;
 mod participant;
 mod support;
 mod worker;
 
-test_support::main!(database, jobs, participant, worker);
+test_support::main!(database, jobs, outcomes, participant, worker);
