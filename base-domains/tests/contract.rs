@@ -156,7 +156,8 @@ fn a_paid_order_tells_of_its_payment_in_a_pinned_shape() {
 #[test]
 fn a_payment_of_an_unknown_shape_reads_as_none() {
     let body = fixture("paid-with-payment").value;
-    let known = r#"{"paymentId":"sandbox-charge-0198c0de-7a3b-7c4d-8e5f-0123456789ab","amount":50000.0}"#;
+    let known =
+        r#"{"paymentId":"sandbox-charge-0198c0de-7a3b-7c4d-8e5f-0123456789ab","amount":50000.0}"#;
     let event = OrderEvent::new(OrderStatus::Paid, book_order());
     for unknown in [
         "null",
