@@ -173,7 +173,11 @@ impl<G: PaymentGateway> PaymentHandler<G> {
         mut payment: Payment,
         answer: &Answer,
     ) -> Result<Settlement, DecideError> {
+        let before = payment.state;
         let action = payment.charge_answered(answer, order.status);
+        if payment.state == before {
+            return Ok(Settlement::done());
+        }
         self.store.write(tx, std::slice::from_ref(&payment)).await?;
         let charge: Charge = job.payload_as().map_err(bug)?;
         let event = match action {

@@ -26,13 +26,8 @@ impl<H: JobHandler> Attempts<H> {
     pub(super) async fn run(&self, job: Job) {
         let result = match self.refusal(&job) {
             Some(refused) => refused,
-            None => self.result_of(&job).await,
+            None => self.tried(&job).await,
         };
-        if let Some(pause) = &self.config.pause {
-            let kind = self.handler.kind();
-            self.failures.note(kind, pause, &result, Instant::now());
-        }
-        let result = self.limited(&job, result);
         let mut failures = 0;
         loop {
             match self.record(&job, &result).await {
@@ -85,8 +80,13 @@ impl<H: JobHandler> Attempts<H> {
         }
     }
 
-    /// The result, in which the last attempt does not ask for another one.
-    fn limited(&self, job: &Job, result: JobResult) -> JobResult {
+    /// The result of the attempt; the last one does not ask for another.
+    async fn tried(&self, job: &Job) -> JobResult {
+        let result = self.result_of(job).await;
+        if let Some(pause) = &self.config.pause {
+            let kind = self.handler.kind();
+            self.failures.note(kind, pause, &result, Instant::now());
+        }
         let max = self.config.max_attempts;
         match result {
             JobResult::Retry { error } if max.is_some_and(|max| job.attempt >= max) => {
