@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use base_domains::OrderId;
+use base_domains::{OrderId, ParseOrderIdError};
 use jiff::Timestamp;
 use serde::Serialize;
 use service_runtime::database::{Database, DatabaseError, ErrorClass};
@@ -101,9 +101,9 @@ pub fn routes(database: Database) -> OpenApiRouter {
     params(("orderId" = String, Path, description = "Id of the order")),
     responses(
         (status = 200, description = "Its payment", body = OrderPayment),
+        (status = 400, description = "Not an order id", body = Problem, content_type = Problem::CONTENT_TYPE),
         (status = 404, description = "The order asked for no payment, or not yet",
             body = Problem, content_type = Problem::CONTENT_TYPE),
-        (status = 422, description = "Not an order id", body = Problem, content_type = Problem::CONTENT_TYPE),
         (status = 503, description = "The database is not available",
             body = Problem, content_type = Problem::CONTENT_TYPE),
     ))]
@@ -111,12 +111,7 @@ async fn get(
     State(database): State<Database>,
     Path(order_id): Path<String>,
 ) -> Result<Json<OrderPayment>, Problem> {
-    let order_id: OrderId =
-        order_id
-            .parse()
-            .map_err(|error: base_domains::ParseOrderIdError| {
-                Problem::invalid_fields([("orderId", error.to_string())])
-            })?;
+    let order_id: OrderId = order_id.parse().map_err(|error| bad_id(&error))?;
     let kept = store::find(&database, order_id).await.map_err(problem)?;
     let Some(kept) = kept else {
         let detail = "there is no payment of this order";
@@ -177,6 +172,12 @@ fn time(millis: i64) -> Option<String> {
     Timestamp::from_millisecond(millis)
         .ok()
         .map(|time| time.to_string())
+}
+
+fn bad_id(error: &ParseOrderIdError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST)
+        .with_detail("the order id cannot be used")
+        .with_error("orderId", error.to_string())
 }
 
 fn problem(error: DatabaseError) -> Problem {

@@ -104,6 +104,6 @@ async fn an_order_without_a_payment_is_a_problem(database: TestDatabase) {
 async fn an_id_that_is_none_is_refused_by_field(database: TestDatabase) {
     let world = World::new(database).await;
     let (status, _, body) = get(&world, "42").await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(body["errors"][0]["field"], "orderId");
 }
