@@ -1,10 +1,12 @@
 //! The broker of the suite, chosen by `TEST_KAFKA`.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use quickstart::embedded::EmbeddedBroker;
 use test_support::containers::{self, Kafka};
+
+use crate::shared::Shared;
 
 /// What the suite runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub enum Choice {
         /// Why there is no Kafka.
         instead: Option<String>,
     },
-    /// One Kafka in a container for the whole test process.
+    /// Containers for the whole test process: a Kafka, and beside it a PostgreSQL and a Mailpit.
     Container,
     /// A broker that runs already.
     Given(String),
@@ -27,8 +29,7 @@ enum Owned {
     Container(Box<Kafka>),
 }
 
-/// A static is never dropped, so [`end`] takes it out.
-static OWNED: Mutex<Option<Owned>> = Mutex::new(None);
+static OWNED: Shared<Owned> = Shared::new();
 
 /// The choice, from the environment; nothing starts yet.
 ///
@@ -67,33 +68,46 @@ fn choice_of(given: Option<&str>) -> Result<Choice, String> {
     }
 }
 
+/// What a test [needs](test_support::Test::needs) that has servers in containers of its own.
+///
+/// # Errors
+/// Why there are none.
+pub fn containers() -> Result<(), String> {
+    match choose()? {
+        Choice::Container => Ok(()),
+        Choice::Embedded {
+            instead: Some(reason),
+        } => Err(reason.clone()),
+        Choice::Embedded { instead: None } => Err(without_containers("embedded")),
+        Choice::Given(servers) => Err(without_containers(servers)),
+    }
+}
+
+fn without_containers(choice: &str) -> String {
+    format!("TEST_KAFKA is `{choice}`, which does without containers")
+}
+
 /// Bootstrap servers of the suite's broker, which starts with the first test that asks.
 ///
 /// # Panics
 /// The broker does not start.
 pub fn bootstrap_servers() -> String {
-    match choose().expect("a usable TEST_KAFKA") {
-        Choice::Given(servers) => servers.clone(),
-        choice => owned()
-            .get_or_insert_with(|| match choice {
-                Choice::Container => {
-                    Owned::Container(Box::new(Kafka::start().expect("a Kafka in a container")))
-                }
-                _ => Owned::Embedded(EmbeddedBroker::start(0).expect("the embedded broker")),
-            })
-            .bootstrap_servers()
-            .to_owned(),
+    let choice = choose().expect("a usable TEST_KAFKA");
+    if let Choice::Given(servers) = choice {
+        return servers.clone();
     }
+    let start = || match choice {
+        Choice::Container => {
+            Owned::Container(Box::new(Kafka::start().expect("a Kafka in a container")))
+        }
+        _ => Owned::Embedded(EmbeddedBroker::start(0).expect("the embedded broker")),
+    };
+    OWNED.with(start, |owned| owned.bootstrap_servers().to_owned())
 }
 
 /// Ends the suite's broker and removes its container.
-pub fn end() {
-    drop(owned().take());
-}
-
-/// A broker that failed to start for one test may start for the next.
-fn owned() -> MutexGuard<'static, Option<Owned>> {
-    OWNED.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn end() {
+    OWNED.end();
 }
 
 impl Owned {
@@ -119,7 +133,8 @@ impl fmt::Display for Choice {
             ),
             Self::Container => write!(
                 formatter,
-                "The black-box tests run on testcontainers: an Apache Kafka of their own."
+                "The black-box tests run on testcontainers: an Apache Kafka, a PostgreSQL and a Mailpit of \
+                 their own."
             ),
             Self::Given(servers) => {
                 write!(

@@ -1,5 +1,6 @@
 //! The services' HTTP interfaces as a user sees them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -58,13 +59,22 @@ impl Client {
     /// The client cannot be built.
     #[must_use]
     pub fn new(port: u16) -> Self {
+        Self::at(&format!("127.0.0.1:{port}"))
+    }
+
+    /// A client of the server at `HOST:PORT`.
+    ///
+    /// # Panics
+    /// The client cannot be built.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(60))
             .build();
         Self {
             http: http.unwrap(),
-            base: format!("http://127.0.0.1:{port}"),
+            base: format!("http://{address}"),
         }
     }
 
@@ -82,6 +92,22 @@ impl Client {
     /// No answer.
     pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
         answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// The value of every series of `metric` that has these labels first, by its other labels.
+    ///
+    /// # Panics
+    /// No answer, or a value that is no number.
+    pub async fn metric(&self, metric: &str, labels: &str) -> BTreeMap<String, f64> {
+        let prefix = format!("{metric}{{{labels}");
+        let text = self.get("/metrics").await.text;
+        let series = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+        series
+            .map(|series| {
+                let (labels, value) = series.rsplit_once("} ").unwrap();
+                (labels.to_owned(), value.parse().unwrap())
+            })
+            .collect()
     }
 
     /// `POST path` with a JSON body and further headers.

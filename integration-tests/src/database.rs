@@ -1,36 +1,121 @@
-//! The services' databases, read after the fact.
+//! The services' databases: where they are, and what stands in them after the fact.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use service_runtime::database::{Database, DatabaseConfig};
-use sqlx::Row;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+use test_support::containers::PostgresServer;
 
-/// Folded status of every order in the database `file` of a service, by order id.
+use crate::broker::{self, Choice};
+use crate::shared::Shared;
+
+static POSTGRES: Shared<PostgresServer> = Shared::new();
+
+/// Where the services of one system have their databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Databases {
+    /// SQLite files in a folder.
+    Files(PathBuf),
+    /// On a PostgreSQL server, for each service a schema that is all it sees.
+    Schemas {
+        /// URL of the server's database.
+        server: String,
+        /// What the names of this system's schemas begin with.
+        prefix: String,
+    },
+}
+
+impl Databases {
+    /// On the suite's PostgreSQL if it runs on containers, else in `folder`.
+    ///
+    /// # Panics
+    /// The server does not start.
+    pub(crate) fn of_suite(folder: &Path, system: &str) -> Self {
+        if !matches!(broker::choose(), Ok(Choice::Container)) {
+            return Self::Files(folder.to_owned());
+        }
+        let start = || PostgresServer::start().expect("a PostgreSQL in a container");
+        POSTGRES.with(start, |server| Self::on(server.url(), system))
+    }
+
+    /// On the PostgreSQL server at this URL.
+    #[must_use]
+    pub fn on(server: &str, system: &str) -> Self {
+        Self::Schemas {
+            server: server.to_owned(),
+            prefix: format!("system_{system}"),
+        }
+    }
+
+    /// The `DATABASE_URL` of `service`.
+    #[must_use]
+    pub fn url(&self, service: &str) -> String {
+        match self {
+            Self::Files(folder) => {
+                format!(
+                    "sqlite://{}",
+                    folder.join(format!("{service}.db")).display()
+                )
+            }
+            Self::Schemas { server, prefix } => {
+                format!("{server}?options[search_path]={prefix}_{service}")
+            }
+        }
+    }
+
+    /// Makes what has to be there before `services` start.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub(crate) async fn prepare(&self, services: &[&str]) {
+        if let Self::Schemas { server, prefix } = self {
+            let database = Database::open(&DatabaseConfig::new(server.as_str())).unwrap();
+            for service in services {
+                let sql = AssertSqlSafe(format!("CREATE SCHEMA {prefix}_{service}"));
+                sqlx::query(sql).execute(database.pool()).await.unwrap();
+            }
+            database.close().await;
+        }
+    }
+}
+
+/// Ends the suite's PostgreSQL and removes its container.
+pub(crate) fn end() {
+    POSTGRES.end();
+}
+
+/// Folded status of every order in the database of a service, by order id.
 ///
 /// # Panics
 /// The database cannot be read.
-pub async fn statuses(file: &Path) -> BTreeMap<String, String> {
-    let rows = rows(file, "SELECT order_id, status FROM participant_orders").await;
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+pub async fn statuses(url: &str) -> BTreeMap<String, String> {
+    pairs(url, "SELECT order_id, status FROM participant_orders").await
 }
 
 /// State of every reservation in the stock service's database, by order id.
 ///
 /// # Panics
 /// The database cannot be read.
-pub async fn reservations(file: &Path) -> BTreeMap<String, String> {
-    let rows = rows(file, "SELECT order_id, state FROM reservations").await;
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+pub async fn reservations(url: &str) -> BTreeMap<String, String> {
+    pairs(url, "SELECT order_id, state FROM reservations").await
 }
 
-async fn rows(file: &Path, select: &'static str) -> Vec<sqlx::any::AnyRow> {
-    let url = format!("sqlite://{}", file.display());
+/// State of every job in a database, by its id.
+///
+/// # Panics
+/// The database cannot be read.
+pub async fn jobs(url: &str) -> BTreeMap<String, String> {
+    pairs(url, "SELECT job_id, state FROM jobs").await
+}
+
+async fn pairs(url: &str, select: &'static str) -> BTreeMap<String, String> {
     let database = Database::open(&DatabaseConfig::new(url)).unwrap();
-    let rows = sqlx::query(select)
+    let rows: Vec<AnyRow> = sqlx::query(select)
         .fetch_all(database.pool())
         .await
         .unwrap();
     database.close().await;
-    rows
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }

@@ -2,8 +2,9 @@
 //! [`database`]s are read, after the fact, to compare what the services keep with what the log says.
 //!
 //! `TEST_KAFKA` chooses the broker: `testcontainers` (the default where a container engine answers),
-//! `embedded` (the default elsewhere) or `HOST:PORT`. Tests share it, but
-//! never a topic or a group: each [`System`] has names of its own.
+//! `embedded` (the default elsewhere) or `HOST:PORT`. On `testcontainers` the services have their
+//! databases on a PostgreSQL and send their mail to a Mailpit, else they use SQLite and files. Tests
+//! share the servers, but never a topic, a group or a database: each [`System`] has its own.
 
 // A test fails by panicking, in its harness too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -11,10 +12,15 @@
 pub mod broker;
 pub mod client;
 pub mod database;
+pub mod invariants;
 pub mod log;
+pub mod mail;
+pub mod pace;
 pub mod process;
+mod shared;
 pub mod suite;
 pub mod system;
+pub mod traffic;
 pub mod wait;
 
 pub use client::{Answer, Client};

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, read};
 use service_runtime::kafka::{
-    EventProducer, KafkaConfig, KafkaProducer, NewRecord, Record, read_all,
+    EventProducer, KafkaConfig, KafkaProducer, NewRecord, Placement, Record, placements, read_all,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Bound of one question that is asked again and again.
+const QUESTION: Duration = Duration::from_secs(2);
 const CONSOLE_PRODUCER: &str = "TEST_KAFKA_CONSOLE_PRODUCER";
 
 /// A topic to write to and to read as a whole.
@@ -104,6 +106,12 @@ impl Log {
     pub async fn dead_letters(&self, group: &str) -> Vec<Record> {
         let topic = service_runtime::kafka::dead_letter_topic(&self.config.topic, group);
         read_all(&self.config, &topic, TIMEOUT).await.unwrap()
+    }
+
+    /// Where its partitions are; `None` while no broker can say.
+    pub async fn placements(&self) -> Option<Vec<Placement>> {
+        let found = placements(&self.producer, &self.config.topic, QUESTION).await;
+        found.ok()
     }
 
     /// What the log says of every order, folded.

@@ -1,12 +1,12 @@
-//! Runs the tests of a target on the broker that `TEST_KAFKA` chooses.
+//! Runs the tests of a target on what `TEST_KAFKA` chooses.
 
 use std::process::ExitCode;
 
 use test_support::Test;
 
-use crate::broker;
+use crate::{broker, database, mail};
 
-/// Runs `tests`, whose sources are in `folder`, and ends their broker.
+/// Runs `tests`, whose sources are in `folder`, and ends the servers that they shared.
 pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     match broker::choose() {
         Ok(choice) => println!("{choice}"),
@@ -17,6 +17,8 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     }
     let result = test_support::run(folder, tests);
     broker::end();
+    database::end();
+    mail::end();
     result
 }
 

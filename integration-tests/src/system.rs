@@ -1,14 +1,15 @@
 //! Order, stock and email service as processes, with topic, groups and databases of their own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::broker;
 use crate::client::Client;
+use crate::database::Databases;
 use crate::log::Log;
+use crate::mail::Mail;
 use crate::process::Process;
 use crate::wait::eventually;
 
@@ -16,16 +17,20 @@ use crate::wait::eventually;
 #[derive(Debug, Clone)]
 pub struct SystemBuilder {
     bootstrap_servers: String,
+    postgres: Option<String>,
+    mail: Option<Mail>,
     stock_instances: usize,
     settings: BTreeMap<String, String>,
 }
 
 impl SystemBuilder {
-    /// One instance of each service, on the suite's broker.
+    /// One instance of each service, on the servers of the suite.
     #[must_use]
     pub fn new() -> Self {
         Self {
             bootstrap_servers: String::new(),
+            postgres: None,
+            mail: None,
             stock_instances: 1,
             settings: BTreeMap::new(),
         }
@@ -35,6 +40,20 @@ impl SystemBuilder {
     #[must_use]
     pub fn on(mut self, bootstrap_servers: &str) -> Self {
         bootstrap_servers.clone_into(&mut self.bootstrap_servers);
+        self
+    }
+
+    /// Databases on the PostgreSQL server at this URL.
+    #[must_use]
+    pub fn databases_on(mut self, url: &str) -> Self {
+        self.postgres = Some(url.to_owned());
+        self
+    }
+
+    /// Mail to there.
+    #[must_use]
+    pub fn mail_to(mut self, mail: Mail) -> Self {
+        self.mail = Some(mail);
         self
     }
 
@@ -75,6 +94,13 @@ impl SystemBuilder {
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         settings.extend(self.settings);
+        let folder = TempDir::with_prefix("orders-test-").unwrap();
+        let databases = match &self.postgres {
+            Some(url) => Databases::on(url, &id),
+            None => Databases::of_suite(folder.path(), &id),
+        };
+        databases.prepare(&["order", "stock", "email"]).await;
+        let mail = self.mail.unwrap_or_else(|| Mail::of_suite(folder.path()));
         let mut system = System {
             log: Log::new(&self.bootstrap_servers, &topic),
             order: Client::new(0),
@@ -83,7 +109,9 @@ impl SystemBuilder {
             processes: BTreeMap::new(),
             started: 0,
             settings,
-            folder: TempDir::with_prefix("orders-test-").unwrap(),
+            mail,
+            databases,
+            folder,
         };
         system.order = system.spawn("order", "order").await;
         system.email = system.spawn("email", "email").await;
@@ -102,7 +130,8 @@ impl Default for SystemBuilder {
     }
 }
 
-/// A running system. Dropping it kills its processes and removes its databases.
+/// A running system. Dropping it kills its processes and removes its files; what it has on servers
+/// goes with them.
 #[derive(Debug)]
 pub struct System {
     /// The topic.
@@ -113,10 +142,13 @@ pub struct System {
     pub email: Client,
     /// The stock service's instances.
     pub stock: Vec<Client>,
+    /// Where its mail goes.
+    pub mail: Mail,
     // Before the folder that they write to.
     processes: BTreeMap<String, Process>,
     started: usize,
     settings: BTreeMap<String, String>,
+    databases: Databases,
     folder: TempDir,
 }
 
@@ -148,16 +180,10 @@ impl System {
             .expect("a process of that name")
     }
 
-    /// Where mail is written.
+    /// URL of the database of `service`: `order`, `email` or `stock`.
     #[must_use]
-    pub fn mail_folder(&self) -> std::path::PathBuf {
-        self.folder.path().join("mail")
-    }
-
-    /// Where databases and logs are.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    pub fn database(&self, service: &str) -> String {
+        self.databases.url(service)
     }
 
     /// Starts (again) the process `name` of `service`; returns its client.
@@ -165,21 +191,22 @@ impl System {
     /// # Panics
     /// It does not listen.
     pub async fn spawn(&mut self, service: &str, name: &str) -> Client {
-        let folder = self.folder.path();
-        let database = folder.join(format!("{service}.db"));
         let mut settings = self.settings.clone();
         settings.extend(
             [
                 ("HTTP_PORT", "0".to_owned()),
-                ("DATABASE_URL", format!("sqlite://{}", database.display())),
-                ("EMAIL_FOLDER", self.mail_folder().display().to_string()),
+                ("DATABASE_URL", self.database(service)),
+                self.mail.setting(),
                 ("KAFKA_GROUP", self.group(service)),
                 ("KAFKA_VIEW_GROUP", self.group("orders-view")),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
         self.started += 1;
-        let output = folder.join(format!("{name}-{}.log", self.started));
+        let output = self
+            .folder
+            .path()
+            .join(format!("{name}-{}.log", self.started));
         let mut process = Process::start(service, &settings, output);
         let port = process.port().await;
         self.processes.insert(name.to_owned(), process);

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::command::{self, CommandParts};
 use crate::config::Config;
 use crate::producer_failure::{ProducerFailure, WatchedProducer};
-use crate::query::{self, Projection, QueryParts};
+use crate::query::{self, Hub, Projection, QueryParts, QuerySide};
 use crate::storage::Storage;
 use crate::{MIGRATIONS, NAME};
 
@@ -58,10 +58,12 @@ pub(crate) async fn run_on(
         // Its own: a failure ends this service, and not those that share the caller's.
         shutdown: shutdown.child(),
     };
-    let (routes, projection, failure) = app.routes();
+    let (command, failure) = app.command_side();
+    let query = app.query_side();
     let mut service = Service::new(&app.shutdown);
-    app.serve(&mut service, listener, routes);
-    app.follow_log(&mut service, projection);
+    app.serve(&mut service, listener, command.merge(query.routes));
+    app.follow_log(&mut service, query.projection);
+    app.stream(&mut service, query.hub);
     app.watch_producer(&mut service, failure);
     app.measure(&mut service);
     let result = service.run(Some(&app.producer)).await;
@@ -70,9 +72,9 @@ pub(crate) async fn run_on(
 }
 
 impl App {
-    fn routes(&self) -> (OpenApiRouter, Projection, ProducerFailure) {
+    fn command_side(&self) -> (OpenApiRouter, ProducerFailure) {
         let (producer, failure) = WatchedProducer::new(self.producer.clone());
-        let command = command::routes(CommandParts {
+        let routes = command::routes(CommandParts {
             producer: Arc::new(producer),
             topic: self.config.kafka.topic.clone(),
             encoder: Encoder {
@@ -82,14 +84,20 @@ impl App {
             storage: self.storage.clone(),
             answer_within: self.config.answer_within(),
         });
-        let (query, projection) = query::routes(QueryParts {
+        (routes, failure)
+    }
+
+    fn query_side(&self) -> QuerySide {
+        let http = &self.config.http;
+        QuerySide::new(QueryParts {
             storage: self.storage.clone(),
             longest_wait: self.config.answer_within(),
-            // Waiting is cheap, but it must not use up the requests that may be under way.
-            seats: Arc::new(Semaphore::new(self.config.http.max_in_flight / 2)),
+            // Waiting is cheap, but it must not use up the requests that may be under way,
+            seats: Arc::new(Semaphore::new(http.max_in_flight / 2)),
+            // nor streaming the connections.
+            stream_seats: Arc::new(Semaphore::new(http.max_connections / 2)),
             shutdown: self.shutdown.clone(),
-        });
-        (command.merge(query), projection, failure)
+        })
     }
 
     fn serve(&self, service: &mut Service, listener: TcpListener, routes: OpenApiRouter) {
@@ -104,7 +112,7 @@ impl App {
     /// Folds the log into the read model, once the database is there.
     fn follow_log(&self, service: &mut Service, projection: Projection) {
         let participant = Participant::new(Parts {
-            name: "orders-view",
+            name: query::PARTICIPANT,
             writer: NAME,
             log_name: None,
             decider: projection,
@@ -125,6 +133,14 @@ impl App {
                 ended = participant.run(shutdown) => ended.map_err(anyhow::Error::from),
                 never = ping(&database, &health) => match never {},
             }
+        });
+    }
+
+    fn stream(&self, service: &mut Service, hub: Hub) {
+        let running = hub.run(self.shutdown.clone());
+        service.spawn("streams", async move {
+            running.await;
+            Ok::<(), anyhow::Error>(())
         });
     }
 

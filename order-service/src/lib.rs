@@ -5,6 +5,7 @@
 //!
 //! The two share nothing but the log: either could be a service of its own.
 
+mod accept;
 mod app;
 pub mod command;
 mod config;

@@ -129,9 +129,11 @@ impl System {
         };
         let mut system = Self {
             urls,
-            smtp: environment
-                .get("SMTP_URL")
-                .is_some_and(|url| !url.is_empty()),
+            smtp: ["SMTP_URL", "SMTP_URL_FILE"].iter().any(|name| {
+                environment
+                    .get(*name)
+                    .is_some_and(|value| !value.is_empty())
+            }),
             shutdown: Shutdown::new(),
             services: JoinSet::new(),
             broker: EmbeddedBroker::start(ports.kafka.number)?,
@@ -171,7 +173,13 @@ impl System {
         settings.extend(environment.clone());
         // One name for services that each need a group of their own.
         settings.remove("KAFKA_GROUP");
-        settings.extend(self.wiring(name));
+        let wiring = self.wiring(name);
+        // `NAME_FILE` is another way to say `NAME`, and both together are an error.
+        settings.retain(|name, _| {
+            let meant = name.strip_suffix("_FILE").unwrap_or(name);
+            !wiring.contains_key(meant)
+        });
+        settings.extend(wiring);
         settings
     }
 

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Ends the demo if a test fails before it does.
@@ -101,4 +101,39 @@ fn a_taken_port_of_the_broker_ends_it_with_the_option_that_changes_it() {
         said.contains(&port) && said.contains("--kafka-port"),
         "{said}"
     );
+}
+
+fn once(name: &str, value: &str) -> Output {
+    let program = env!("CARGO_BIN_EXE_quickstart");
+    let output = Command::new(program)
+        .arg("--once")
+        .env(name, value)
+        .output();
+    output.unwrap()
+}
+
+#[test]
+fn once_ends_with_0_after_three_orders_that_came_to_the_right_end() {
+    // Set by somebody for another service: the demo has databases of its own.
+    let output = once("DATABASE_URL_FILE", "/run/secrets/nowhere");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for line in [
+        "RESERVED  /stock-service",
+        "reason    out_of_stock",
+        "reason    unknown_product",
+        "Stock of `book order`: 1000 before, 995 now.",
+        "All three orders came to the right end.",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in {said}");
+    }
+}
+
+#[test]
+fn once_ends_with_1_and_the_reason_when_an_order_comes_to_another_end() {
+    let output = once("STOCK_UNKNOWN_PRODUCT", "5");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let reason = "an order of a product that nobody knows";
+    assert!(said.contains(reason) && said.contains("RESERVED"), "{said}");
 }

@@ -98,7 +98,12 @@ pub async fn migrate_when_up(
     shutdown: &Shutdown,
 ) -> Result<bool, DatabaseError> {
     for attempt in 1.. {
-        match database.migrate(migrations).await {
+        let migrated = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(false),
+            migrated = database.migrate(migrations) => migrated,
+        };
+        match migrated {
             Ok(()) => break,
             Err(error) if error.class() == ErrorClass::Bug => return Err(error),
             Err(error) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use service_runtime::health::Health;
 use service_runtime::jobs::Backoff;
 use service_runtime::kafka::{
@@ -16,6 +17,7 @@ use service_runtime::kafka::{
     LoopError, LoopSettings, NewRecord, ProduceError, Progress, Record, Start,
 };
 use service_runtime::lifecycle::Shutdown;
+use service_runtime::telemetry::{install_metrics, metrics_text};
 use tokio::task::JoinHandle;
 
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -97,10 +99,17 @@ fn cluster(partitions: i32) -> Cluster {
 
 struct Member {
     shutdown: Shutdown,
+    health: Health,
     running: JoinHandle<Result<(), LoopError>>,
 }
 
 impl Member {
+    fn reason(&self) -> Option<String> {
+        self.health.readiness().components["consumer"]
+            .reason
+            .clone()
+    }
+
     async fn leave(self) -> Result<(), LoopError> {
         self.shutdown.trigger();
         tokio::time::timeout(DEADLINE, self.running)
@@ -118,15 +127,19 @@ fn join(config: &KafkaConfig, script: &Arc<Script>) -> Member {
             initial: Duration::from_millis(100),
             max: Duration::from_millis(200),
         },
+        read_again_after: Duration::from_secs(2),
         ..LoopSettings::default()
     };
-    let health = Health::new(&shutdown).component("consumer");
+    let health = Health::new(&shutdown);
+    let component = health.component("consumer");
     let handler = Scripted(Arc::clone(script));
     let progress = Progress::default();
-    let consumer = ConsumerLoop::new(config, "group", handler, settings, health, progress).unwrap();
+    let consumer =
+        ConsumerLoop::new(config, "group", handler, settings, component, progress).unwrap();
     let until = shutdown.clone();
     Member {
         shutdown,
+        health,
         running: tokio::spawn(async move { consumer.run(&until).await }),
     }
 }
@@ -227,6 +240,21 @@ async fn partitions_that_come_to_a_blocked_member_are_paused_and_lose_nothing() 
     one.leave().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_shows_which_partitions_it_owns_and_none_once_it_left() {
+    install_metrics();
+    let cluster = cluster(6);
+    let member = join(&cluster.config, &Arc::new(Script::default()));
+    // No other test of this process has so many partitions.
+    let shows = |value: u8| {
+        let line = format!(r#"consumer_partition_owned{{group="group",partition="5"}} {value}"#);
+        metrics_text().lines().any(|found| found == line)
+    };
+    eventually("the partition", || shows(1)).await;
+    member.leave().await.unwrap();
+    assert!(shows(0), "{}", metrics_text());
+}
+
 /// A database that vanished in the middle of a transaction must not hold the end back.
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_is_bounded_while_a_batch_hangs_and_its_records_come_again() {
@@ -271,6 +299,40 @@ async fn a_batch_that_was_not_finished_comes_again_to_the_next_member() {
     let rest: Vec<(i32, i64)> = (5..10).map(|offset| (0, offset)).collect();
     assert_eq!(next.handled(), rest);
     assert_eq!(next.checked.lock().unwrap()[0].committed, Some(5));
+    member.leave().await.unwrap();
+}
+
+/// librdkafka tells such an error once, and nothing when it is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_member_is_not_ready_for_as_long_as_it_may_not_read() {
+    let mut cluster = cluster(1);
+    // After such an error librdkafka waits ten times as long, and not less than a second.
+    cluster.config.extra.insert("fetch.error.backoff.ms", "100");
+    produce(&cluster.config, 0, 3).await;
+    let script = Arc::new(Script::default());
+    let member = join(&cluster.config, &script);
+    eventually("the records", || script.count() == 3).await;
+    assert_eq!(member.reason(), None);
+
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 100];
+    let fetch = RDKafkaApiKey::Fetch;
+    cluster.mock.request_errors(fetch, &refused);
+    eventually("a member that is not ready", || member.reason().is_some()).await;
+    let reason = member.reason().unwrap();
+    assert!(reason.contains("TopicAuthorizationFailed"), "{reason}");
+    let still = tokio::time::timeout(Duration::from_secs(7), async {
+        while member.reason().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(still.await.is_err(), "ready again without having read");
+
+    cluster.mock.clear_request_errors(fetch);
+    eventually("a member that is ready", || member.reason().is_none()).await;
+    produce(&cluster.config, 0, 2).await;
+    eventually("the next records", || script.count() == 5).await;
+    let all: Vec<(i32, i64)> = (0..5).map(|offset| (0, offset)).collect();
+    assert_eq!(script.handled(), all, "each once");
     member.leave().await.unwrap();
 }
 

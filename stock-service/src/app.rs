@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use service_runtime::database::{Database, DatabaseError, ErrorClass};
+use service_runtime::database::{Database, DatabaseError, ErrorClass, within};
 use service_runtime::health::{Component, Health};
 use service_runtime::http::{self, ServiceInfo};
 use service_runtime::kafka::KafkaProducer;
@@ -26,6 +26,8 @@ const INFO: ServiceInfo = ServiceInfo {
 };
 /// Before seeding is tried again.
 const SEED_WAIT: Duration = Duration::from_secs(1);
+/// Longest time for seeding once.
+const SEED_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(
     listener: TcpListener,
@@ -104,7 +106,11 @@ impl Preparation {
             return Ok(false);
         }
         loop {
-            match self.inventory.seed(&self.catalogue).await {
+            let seeded = tokio::select! {
+                () = self.shutdown.cancelled() => return Ok(false),
+                seeded = within(SEED_LIMIT, self.inventory.seed(&self.catalogue)) => seeded,
+            };
+            match seeded {
                 Ok(()) => break,
                 Err(error) if error.class() == ErrorClass::Bug => return Err(error),
                 Err(error) => self.seed.set_not_ready(format!("database: {error}")),

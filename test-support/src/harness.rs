@@ -20,6 +20,8 @@ pub struct Test {
     body: Body,
     kinds: &'static [Kind],
     threads: usize,
+    /// Why it cannot run.
+    missing: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +50,7 @@ impl Test {
             body,
             kinds,
             threads: 0,
+            missing: None,
         }
     }
 
@@ -66,12 +69,24 @@ impl Test {
         self
     }
 
+    /// Where this is missing, the test is reported as not run, with the reason.
+    #[must_use]
+    pub fn needs(mut self, this: Result<(), String>) -> Self {
+        self.missing = this.err();
+        self
+    }
+
     fn has_database(&self) -> bool {
         self.kinds.contains(&Kind::Postgres)
     }
 
     fn trials(&self, server: &Arc<Result<Server, String>>, required: bool) -> Vec<Trial> {
         let (body, threads) = (self.body, self.threads);
+        if let Some(reason) = self.missing.clone() {
+            // Who asks for ignored tests gets to know why.
+            let refuse = move || Err(reason.into());
+            return vec![Trial::test(self.name, refuse).with_ignored_flag(true)];
+        }
         match body {
             Body::Plain(body) => {
                 let run = move || {
@@ -113,10 +128,11 @@ fn run_on(
 /// Runs `tests`, whose sources are in `folder`, as the command line says.
 ///
 /// Without a server the tests on PostgreSQL are reported as ignored, unless `TEST_REQUIRE` is
-/// `postgres`: then they fail.
+/// `postgres`: then they fail. What was not run is counted in a line of its own, with the reasons.
 pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     let arguments = Arguments::from_args();
-    let server = if !arguments.list && tests.iter().any(Test::has_database) {
+    let has_database = tests.iter().any(Test::has_database);
+    let server = if !arguments.list && has_database {
         Server::find()
     } else {
         Err("nobody asked for one".to_owned())
@@ -127,11 +143,24 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
     let mut trials = vec![Trial::test("every_test_is_known_to_this_harness", listed)];
     trials.extend(tests.iter().flat_map(|test| test.trials(&server, required)));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let (Err(reason), 1..) = (&*server, conclusion.num_ignored) {
+    if conclusion.num_ignored > 0 {
+        let mut reasons: Vec<&str> = tests
+            .iter()
+            .filter_map(|test| test.missing.as_deref())
+            .collect();
+        reasons.extend(
+            server
+                .as_ref()
+                .as_ref()
+                .err()
+                .filter(|_| has_database)
+                .map(String::as_str),
+        );
+        reasons.dedup();
         println!(
-            "not run: {}, {reason}
-",
-            conclusion.num_ignored
+            "not run: {}, {}\n",
+            conclusion.num_ignored,
+            reasons.join("; ")
         );
     }
     conclusion.exit_code()

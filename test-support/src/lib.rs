@@ -44,9 +44,11 @@ pub mod containers;
 mod database;
 mod harness;
 mod postgres;
+mod proxy;
 
 pub use database::{Kind, TestDatabase};
 pub use harness::{Running, Test, run};
+pub use proxy::Proxy;
 
 /// Registers an `async fn(TestDatabase)`, or with `no database` an `async fn()`.
 #[macro_export]

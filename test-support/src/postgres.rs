@@ -36,7 +36,7 @@ impl Server {
             )
         })?;
         Ok(Self {
-            url: container.url.clone(),
+            url: container.url().to_owned(),
             _container: Some(container),
         })
     }

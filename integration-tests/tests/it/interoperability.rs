@@ -11,6 +11,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(a_bare_order_of_nothing_is_rejected_as_invalid, no database),
         test!(a_line_of_garbage_is_dead_lettered_and_the_order_in_the_next_line_works, no database),
         test!(garbage_is_dead_lettered_byte_for_byte_by_every_group_and_holds_nobody_up, no database),
+        test!(garbage_that_only_compression_made_small_enough_is_dead_lettered_too, no database),
     ]
 }
 
@@ -99,4 +100,21 @@ async fn garbage_is_dead_lettered_byte_for_byte_by_every_group_and_holds_nobody_
     }
     let next = system.place("book order", 1).await;
     assert_eq!(system.settled(&next).await["status"], "RESERVED");
+}
+
+/// A broker's limit is on the compressed record, a producer's on what it is given.
+async fn garbage_that_only_compression_made_small_enough_is_dead_lettered_too() {
+    let system = System::start().await;
+    let garbage = vec![b'x'; 6 * 1024 * 1024];
+    system.log.append_bare(&garbage).await;
+    let next = system.place("book order", 1).await;
+    assert_eq!(system.settled(&next).await["status"], "RESERVED");
+    for service in ["stock", "email", "orders-view"] {
+        let group = system.group(service);
+        let letter = eventually("dead letter", || async {
+            system.log.dead_letters(&group).await.pop()
+        })
+        .await;
+        assert!(letter.value == Some(garbage.clone()), "in {group}");
+    }
 }

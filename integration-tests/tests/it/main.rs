@@ -7,6 +7,7 @@ mod commands;
 mod documentation;
 mod interoperability;
 mod lifecycle;
+mod mail;
 mod order_flow;
 
 integration_tests::main!(
@@ -14,5 +15,6 @@ integration_tests::main!(
     documentation,
     interoperability,
     lifecycle,
+    mail,
     order_flow
 );

@@ -11,9 +11,8 @@ use service_runtime::kafka::ProduceError;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::accept::Format;
 use super::place::PlaceError;
-use crate::refusal;
+use crate::{accept, refusal};
 
 /// The tutorial's sentence, to the letter.
 const MESSAGE: &str = "Order placed successfully ...";
@@ -44,14 +43,15 @@ pub(super) struct Placed {
 /// 201, in the form that the request prefers.
 pub(super) fn placed(order_id: OrderId, headers: &HeaderMap) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/orders/{order_id}"))];
-    let body = match Format::preferred(headers) {
-        Format::Text => MESSAGE.into_response(),
-        Format::Json => Json(Placed {
+    let body = if accept::prefers(headers, ("text", "plain"), ("application", "json")) {
+        MESSAGE.into_response()
+    } else {
+        let placed = Placed {
             message: MESSAGE,
             order_id: order_id.as_uuid(),
             status: OrderStatus::Pending,
-        })
-        .into_response(),
+        };
+        Json(placed).into_response()
     };
     (StatusCode::CREATED, location, body).into_response()
 }

@@ -2,7 +2,6 @@
 //!
 //! Cancelling and deadlines, which answer from what was read back, have their place beside `place`.
 
-mod accept;
 mod answer;
 mod caller;
 mod content;

@@ -100,7 +100,9 @@ async fn place_order(
 
 /// Place an order under an id of your own
 ///
-/// Repeating a request gives the same answer and no second order.
+/// Repeating a request gives the same answer and no second order. Contents are compared with those of earlier
+/// requests that chose the id, or a key. Under the id of an order that was placed otherwise, its first content
+/// stays, whatever is sent here.
 #[utoipa::path(
     put,
     path = "/api/v1/orders/{id}",
@@ -124,7 +126,7 @@ async fn place_order(
         (status = 413, description = "The body is too large", body = Problem, content_type = Problem::CONTENT_TYPE),
         (status = 415, description = "The body is not declared as JSON",
             body = Problem, content_type = Problem::CONTENT_TYPE),
-        (status = 422, description = "Fields that break a rule, or an id that was used for another order",
+        (status = 422, description = "Fields that break a rule, or an id that a PUT or a key used for another order",
             body = Problem, content_type = Problem::CONTENT_TYPE, example = json!({
                 "type": "urn:problem-type:order-id-reused", "title": "Reused for another order", "status": 422,
                 "detail": "this id was used for an order with other content",

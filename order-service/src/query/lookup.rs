@@ -8,10 +8,11 @@ use service_runtime::lifecycle::Shutdown;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::parameters::Wish;
 use super::store;
+use super::stream::Hub;
 use super::view::OrderView;
 use super::waiting::Waiters;
+use super::wish::Wish;
 use crate::storage::{Storage, StorageError};
 
 /// Another instance may have folded the order's partition, and nobody wakes us for that.
@@ -26,6 +27,10 @@ pub(super) struct Lookup {
     pub(super) longest_wait: Duration,
     /// One for each request that waits.
     pub(super) seats: Arc<Semaphore>,
+    /// Feeds the streams of all orders.
+    pub(super) hub: Hub,
+    /// One for each stream.
+    pub(super) stream_seats: Arc<Semaphore>,
     /// Ends every wait, so that a drain does not take as long as they do.
     pub(super) shutdown: Shutdown,
 }

@@ -1,16 +1,20 @@
 //! The query side: a read model folded from the log, and nothing else. It does not know who places orders.
 //!
-//! Listing, histories and the stream of events have their place beside `lookup`; the rows they need are
-//! written by [`Projection`] already.
+//! [`Projection`] writes it, requests read it, and [`Hub`] feeds those who stream it.
 
+mod history;
 mod lookup;
+mod moment;
+mod page;
 mod parameters;
 mod projection;
 mod routes;
 mod store;
+mod stream;
 mod unfinished;
 mod view;
 mod waiting;
+mod wish;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +26,12 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::storage::Storage;
 use lookup::Lookup;
 pub use projection::Projection;
+pub use stream::Hub;
 pub use unfinished::{OLDEST_UNFINISHED, ages as unfinished_ages, watch as watch_unfinished};
 use waiting::Waiters;
+
+/// Name of the participant that folds the log into the read model.
+pub const PARTICIPANT: &str = "orders-view";
 
 /// What the query side is made of.
 #[derive(Debug)]
@@ -34,21 +42,41 @@ pub struct QueryParts {
     pub longest_wait: Duration,
     /// One for each request that waits; when they are taken, the next one is answered with 503.
     pub seats: Arc<Semaphore>,
+    /// One for each stream; likewise.
+    pub stream_seats: Arc<Semaphore>,
     /// Ends every wait.
     pub shutdown: Shutdown,
 }
 
-/// The routes of the query side, and the decision that fills what they read.
-#[must_use]
-pub fn routes(parts: QueryParts) -> (OpenApiRouter, Projection) {
-    let waiters = Waiters::default();
-    let projection = Projection::new(waiters.clone());
-    let routes = routes::routes(Lookup {
-        storage: parts.storage,
-        waiters,
-        longest_wait: parts.longest_wait,
-        seats: parts.seats,
-        shutdown: parts.shutdown,
-    });
-    (routes, projection)
+/// The query side, ready to be run.
+#[allow(missing_debug_implementations)] // the router has none
+pub struct QuerySide {
+    /// Its routes.
+    pub routes: OpenApiRouter,
+    /// Fills what they read.
+    pub projection: Projection,
+    /// Has to be run for the streams of all orders.
+    pub hub: Hub,
+}
+
+impl QuerySide {
+    /// Puts the query side together.
+    #[must_use]
+    pub fn new(parts: QueryParts) -> Self {
+        let waiters = Waiters::default();
+        let hub = Hub::new(parts.storage.clone(), waiters.clone());
+        Self {
+            projection: Projection::new(waiters.clone()),
+            hub: hub.clone(),
+            routes: routes::routes(Lookup {
+                storage: parts.storage,
+                waiters,
+                hub,
+                longest_wait: parts.longest_wait,
+                seats: parts.seats,
+                stream_seats: parts.stream_seats,
+                shutdown: parts.shutdown,
+            }),
+        }
+    }
 }

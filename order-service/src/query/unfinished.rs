@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use base_domains::OrderStatus;
 use jiff::Timestamp;
+use service_runtime::database::DatabaseError;
 use service_runtime::lifecycle::Shutdown;
+use tokio::time::timeout;
 
 use super::store;
 use crate::storage::{Storage, StorageError};
@@ -13,7 +15,7 @@ use crate::storage::{Storage, StorageError};
 /// Gauge: seconds since the oldest order with the label's `status` was placed; 0 when there is none.
 pub const OLDEST_UNFINISHED: &str = "orders_oldest_unfinished_seconds";
 
-/// Between two looks.
+/// Between two looks, and the longest time for one.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Keeps the gauge up to date until `shutdown`. While the database is down it stays as it was; that the database
@@ -24,17 +26,22 @@ pub async fn watch(storage: Storage, shutdown: Shutdown) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = ticks.tick() => {}
+            () = async { ticks.tick().await; look(&storage).await } => {}
         }
-        match ages(&storage, Timestamp::now().as_millisecond()).await {
-            Ok(ages) => {
-                for (status, age) in ages {
-                    metrics::gauge!(OLDEST_UNFINISHED, "status" => status.as_str())
-                        .set(age.as_secs_f64());
-                }
+    }
+}
+
+async fn look(storage: &Storage) {
+    let ages = ages(storage, Timestamp::now().as_millisecond());
+    let no_answer = |_| Err(DatabaseError::NoAnswer(INTERVAL).into());
+    match timeout(INTERVAL, ages).await.unwrap_or_else(no_answer) {
+        Ok(ages) => {
+            for (status, age) in ages {
+                metrics::gauge!(OLDEST_UNFINISHED, "status" => status.as_str())
+                    .set(age.as_secs_f64());
             }
-            Err(error) => tracing::debug!(%error, "The oldest unfinished orders are not known."),
         }
+        Err(error) => tracing::debug!(%error, "The oldest unfinished orders are not known."),
     }
 }
 

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waiters {
     orders: Arc<Mutex<HashMap<OrderId, Watched>>>,
+    /// Changes of any order.
+    any: watch::Sender<()>,
 }
 
 /// One order that somebody waits for.
@@ -44,8 +46,14 @@ impl Waiters {
         }
     }
 
+    /// Notices every change of any order from now on.
+    pub(super) fn subscribe_all(&self) -> watch::Receiver<()> {
+        self.any.subscribe()
+    }
+
     /// Wakes those who wait for any of these orders.
     pub(super) fn wake(&self, orders: impl IntoIterator<Item = OrderId>) {
+        self.any.send_replace(());
         let watched = self.lock();
         if watched.is_empty() {
             return;

@@ -34,9 +34,20 @@ async fn every_route_is_described_with_its_answers(database: TestDatabase) {
         answers("/api/v1/orders/{id}", "get"),
         ["200", "400", "404", "503"]
     );
+    assert_eq!(answers("/api/v1/orders", "get"), ["200", "400", "503"]);
+    assert_eq!(
+        answers("/api/v1/orders/{id}/events", "get"),
+        ["200", "204", "400", "404", "503"]
+    );
+    assert_eq!(
+        answers("/api/v1/orders/events", "get"),
+        ["200", "400", "503"]
+    );
     for (name, schema) in [
         ("Placed", "orderId"),
         ("Order", "updatedAt"),
+        ("Page", "nextCursor"),
+        ("History", "events"),
         ("NewOrder", "items"),
     ] {
         let properties = &description["components"]["schemas"][name]["properties"];

@@ -4,11 +4,14 @@
 
 mod answers;
 mod documentation;
+mod events;
 mod idempotency;
+mod listing;
 mod outages;
 mod process;
 mod projection;
 mod reading;
+mod streaming;
 mod support;
 mod unfinished;
 mod waiting;
@@ -16,11 +19,14 @@ mod waiting;
 test_support::main!(
     answers,
     documentation,
+    events,
     idempotency,
+    listing,
     outages,
     process,
     projection,
     reading,
+    streaming,
     unfinished,
     waiting,
 );

@@ -1,24 +1,27 @@
 //! The whole service while there is no broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use order_service::{Config, run, run_on};
 use serde_json::json;
 use service_runtime::database::DatabaseConfig;
 use service_runtime::kafka::KafkaConfig;
 use service_runtime::lifecycle::Shutdown;
-use test_support::{Test, TestDatabase, test};
+use test_support::{Kind, Proxy, Test, TestDatabase, test};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::support::{DEADLINE, Request};
+use crate::support::{DEADLINE, Request, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         test!(without_a_broker_the_process_is_live_and_not_ready_and_ends_when_asked).threads(2),
         test!(without_a_broker_an_order_is_answered_with_503_that_names_it).threads(2),
+        test!(a_database_that_vanished_does_not_hold_the_end_back)
+            .only(Kind::Postgres)
+            .threads(2),
         test!(a_port_that_is_taken_is_an_error),
     ]
 }
@@ -40,7 +43,10 @@ fn config(database: &TestDatabase) -> Config {
 
 impl Process {
     async fn start(database: TestDatabase) -> Self {
-        let config = config(&database);
+        Self::with(config(&database)).await
+    }
+
+    async fn with(config: Config) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
@@ -83,16 +89,27 @@ async fn without_a_broker_an_order_is_answered_with_503_that_names_it(database: 
     assert_eq!(answer.json()["title"], "Order not confirmed");
     // Unknown to the read model, which works without a broker.
     let get = Request::get(&format!("/api/v1/orders/{id}?wait=0s"));
-    let deadline = std::time::Instant::now() + DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     while get.send(process.address).await.status == 503 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the database is not ready"
-        );
+        assert!(Instant::now() < deadline, "the database is not ready");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     get.send(process.address).await.problem(404);
     process.end().await;
+}
+
+/// From the network, in the middle of a look at the oldest orders.
+async fn a_database_that_vanished_does_not_hold_the_end_back(database: TestDatabase) {
+    let proxy = Proxy::to(database.url()).await.unwrap();
+    let mut config = config(&database);
+    config.database = DatabaseConfig::new(proxy.url());
+    proxy.vanish_at("SELECT MIN(created_at)");
+    let process = Process::with(config).await;
+    eventually("the outage", || proxy.has_vanished()).await;
+    let asked = Instant::now();
+    process.end().await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 async fn a_port_that_is_taken_is_an_error(database: TestDatabase) {

@@ -1,11 +1,11 @@
 //! Opening a database, and the handle that everybody shares.
 
-use std::{fs, str::FromStr, sync::Arc, time::Duration};
+use std::{fs, io, str::FromStr, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret;
 use sqlx::{
-    AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Executor,
+    AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::Migrator,
     sqlite::SqliteConnectOptions,
@@ -13,6 +13,9 @@ use sqlx::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{DatabaseConfig, DatabaseError, Dialect, Tx, migrations};
+
+/// How long the database may take to answer the smallest question, and to let go of a connection.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A pool of connections to one database. Clones share the pool.
 #[derive(Debug, Clone)]
@@ -50,6 +53,7 @@ impl Database {
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
             .after_connect(move |connection, _| configure(connection, dialect, settings.clone()))
+            .after_release(move |connection, _| test_released(connection, dialect))
             // Statement logs would repeat the text of thousand-row statements.
             .connect_lazy_with(options.disable_statement_logging());
         Ok(Self {
@@ -102,15 +106,19 @@ impl Database {
     /// Whether the database answers; for a readiness check.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it does not, within seconds.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
-        self.pool.execute("SELECT 1").await?;
+        let question = async { Ok(self.pool.execute("SELECT 1").await?) };
+        within(self.acquire_timeout + ANSWER_LIMIT, question).await?;
         Ok(())
     }
 
-    /// Waits until the connections in use are returned, and closes them all.
+    /// Waits until the connections in use are returned, and closes them all; those that take more
+    /// than two seconds are left to the end of the process.
     pub async fn close(&self) {
-        self.pool.close().await;
+        if timeout(ANSWER_LIMIT, self.pool.close()).await.is_err() {
+            tracing::warn!("Connections to the database were still in use at the end.");
+        }
     }
 }
 
@@ -166,6 +174,25 @@ fn session_settings(dialect: Dialect, config: &DatabaseConfig) -> String {
             config.statement_timeout.as_millis()
         ),
     }
+}
+
+/// Runs on every connection that comes back. sqlx waits without a limit for the answer to its own
+/// test, and a server that vanished would keep the place of each connection for as long as the
+/// operating system does not give up. An error here ends the connection instead.
+///
+/// SQLite needs none: its test waits for a statement that was left, which ends by itself.
+fn test_released(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+) -> BoxFuture<'_, sqlx::Result<bool>> {
+    Box::pin(async move {
+        if dialect == Dialect::Postgres {
+            timeout(ANSWER_LIMIT, connection.ping())
+                .await
+                .map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
+        }
+        Ok(true)
+    })
 }
 
 /// Runs on every new connection. The pool tries again after an error until the acquire timeout.

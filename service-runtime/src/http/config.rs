@@ -16,6 +16,8 @@ pub struct HttpConfig {
     pub port: u16,
     /// How long a client may take to send a request's head, and how long a connection may idle.
     pub header_timeout: Duration,
+    /// How long a client may take to accept more of its answer.
+    pub write_timeout: Duration,
     /// How long a request may take until the answer begins.
     pub request_timeout: Duration,
     /// How long begun requests may take after the shutdown.
@@ -36,6 +38,7 @@ impl Default for HttpConfig {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: 0,
             header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             max_body: 64 * 1024,
@@ -62,6 +65,12 @@ impl HttpConfig {
                 default.header_timeout,
                 wait.clone(),
                 "How long a client may take to send a request's head, or to idle",
+            ),
+            write_timeout: reader.duration_in(
+                "HTTP_WRITE_TIMEOUT",
+                default.write_timeout,
+                wait.clone(),
+                "How long a client may take to accept more of its answer; then it is cut off",
             ),
             request_timeout: reader.duration_in(
                 "HTTP_REQUEST_TIMEOUT",

@@ -1,6 +1,12 @@
 //! The accept loop. `axum::serve` sets no header timeout, no connection cap and no drain limit.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,6 +19,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
+use tokio_io_timeout::TimeoutStream;
 
 use super::HttpConfig;
 use crate::lifecycle::Shutdown;
@@ -22,6 +29,9 @@ const READ_BUFFER: usize = 32 * 1024;
 
 /// How long to wait after the system refused to accept, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection whose writes may not stall.
+type Guarded = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// Opens the configured port.
 ///
@@ -57,6 +67,7 @@ pub async fn serve(
     while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
         while connections.try_join_next().is_some() {}
         let (http, router, shutdown) = (http.clone(), router.clone(), shutdown.clone());
+        let stream = guarded(stream, config.write_timeout);
         connections.spawn(async move {
             serve_connection(&http, stream, router, &shutdown).await;
             drop(permit);
@@ -103,15 +114,22 @@ fn is_clients_fault(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(
-    http: &http1::Builder,
-    stream: TcpStream,
-    router: Router,
-    shutdown: &Shutdown,
-) {
+/// A client that takes nothing of its answer for so long must not keep its place.
+fn guarded(stream: TcpStream, write_timeout: Duration) -> Guarded {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set.");
     }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_timeout));
+    Box::pin(stream)
+}
+
+async fn serve_connection(
+    http: &http1::Builder,
+    stream: Guarded,
+    router: Router,
+    shutdown: &Shutdown,
+) {
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {

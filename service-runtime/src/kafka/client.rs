@@ -59,8 +59,9 @@ const PRODUCER_REQUIRED: &[(&str, &str)] = &[
     ("acks", "all"),
     // Java's partitioner: the home partition of an order is the same for every client.
     ("partitioner", "murmur2_random"),
-    // A dead letter is the record with our headers on top: larger than what the log accepts.
-    ("message.max.bytes", "2097152"),
+    // A dead letter is the record with our headers on top, and this limit is on what the log
+    // accepted compressed: `LARGEST_DEAD_LETTER`.
+    ("message.max.bytes", "16777216"),
     ("allow.auto.create.topics", "false"),
 ];
 

@@ -5,6 +5,12 @@
 //! partitions and keeps polling, so that the member stays in its group. Rebalance callbacks run
 //! inside `recv`; new partitions start paused until the handler has checked them.
 
+mod flow;
+mod refusal;
+mod start;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +24,15 @@ use tokio::time::Instant;
 use super::config::KafkaConfig;
 use super::context::{LoopContext, RebalanceEvent};
 use super::{
-    Assigned, BatchHandler, Interruption, LoopError, LoopSettings, PartitionId, Progress, Record,
-    Start, client,
+    BatchHandler, Interruption, LoopError, LoopSettings, PartitionId, Progress, Record, client,
 };
 use crate::health::Component;
 use crate::lifecycle::Shutdown;
+use flow::Blocked;
+use refusal::Refused;
 
 /// How often an idle loop shows that it lives.
 const TICK: Duration = Duration::from_secs(1);
-/// Bound of one question to the broker about a new partition.
-const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads one topic in one group and feeds a [`BatchHandler`].
 pub struct ConsumerLoop<H> {
@@ -44,12 +49,9 @@ pub struct ConsumerLoop<H> {
     /// Where records arrived for partitions that were not checked yet: read again from there.
     read_again: BTreeMap<PartitionId, i64>,
     blocked: Option<Blocked>,
-}
-
-/// The loop waits for a dependency.
-struct Blocked {
-    attempt: u32,
-    retry_at: Instant,
+    /// Whether a rebalance told what this member owns, if only nothing.
+    assigned: bool,
+    refused: Option<Refused>,
 }
 
 impl<H> std::fmt::Debug for ConsumerLoop<H> {
@@ -89,6 +91,8 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             batch: Vec::new(),
             read_again: BTreeMap::new(),
             blocked: None,
+            assigned: false,
+            refused: None,
         })
     }
 
@@ -109,7 +113,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             self.note_rebalances();
             let due = match &self.blocked {
                 Some(blocked) => Instant::now() >= blocked.retry_at,
-                None => !self.batch.is_empty() || self.has_unchecked(),
+                None => {
+                    !self.batch.is_empty() || self.has_unchecked() || self.is_refusal_to_be_tested()
+                }
             };
             if due && !shutdown.is_cancelled() {
                 match self.attempt_until(shutdown).await {
@@ -191,46 +197,23 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
     }
 
-    /// Most errors are news about connections, which librdkafka mends by itself.
-    fn judge(&self, error: &KafkaError) -> Result<(), LoopError> {
-        match error.rdkafka_error_code() {
-            // It would go on behind the damaged record: the partition has to wait instead.
-            Some(
-                RDKafkaErrorCode::BadMessage
-                | RDKafkaErrorCode::BadCompression
-                | RDKafkaErrorCode::InvalidMessage
-                | RDKafkaErrorCode::NotImplemented,
-            ) => Err(LoopError::Fatal(format!(
-                "a record of the log cannot be decoded: {error}"
-            ))),
-            Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic,
-            ) => {
-                tracing::warn!(group = self.group, %error, "The log cannot be read.");
-                self.health.set_not_ready(error.to_string());
-                Ok(())
-            }
-            _ => {
-                tracing::debug!(group = self.group, %error, "The consumer reports an error.");
-                Ok(())
-            }
-        }
-    }
-
     fn note_rebalances(&mut self) {
         for event in self.consumer.context().take_events() {
             match event {
                 RebalanceEvent::Assigned(partitions) => {
                     tracing::info!(group = self.group, ?partitions, "Partitions assigned.");
-                    if partitions.is_empty() && self.blocked.is_none() {
-                        // One instance more than there are partitions: it stands by.
-                        self.health.set_ready();
+                    self.assigned = true;
+                    if self.partitions.is_empty() {
+                        // Whatever comes is fetched for the first time.
+                        self.refused = None;
+                        if partitions.is_empty() && self.blocked.is_none() {
+                            // One instance more than there are partitions: it stands by.
+                            self.health.set_ready();
+                        }
                     }
                     for partition in partitions {
                         self.partitions.insert(partition, false);
+                        self.show(partition, true);
                         self.read_again.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
                     }
@@ -239,6 +222,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                     tracing::info!(group = self.group, ?partitions, "Partitions revoked.");
                     for partition in partitions {
                         self.partitions.remove(&partition);
+                        self.show(partition, false);
                         self.progress.forget(partition);
                         self.read_again.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
@@ -246,6 +230,15 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 }
             }
         }
+    }
+
+    /// Over all instances of a group each partition should be owned once.
+    fn show(&self, partition: PartitionId, owned: bool) {
+        let labels = [
+            ("group", self.group.clone()),
+            ("partition", partition.to_string()),
+        ];
+        metrics::gauge!("consumer_partition_owned", &labels).set(f64::from(u8::from(owned)));
     }
 
     fn has_unchecked(&self) -> bool {
@@ -267,127 +260,10 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             self.store_offsets();
             self.batch.clear();
         }
-        Ok(())
-    }
-
-    async fn check(&mut self, partition: PartitionId) -> Result<(), Interruption> {
-        let assigned = self.stand_of(partition).await?;
-        let start = self.handler.check(&assigned).await?;
-        let seek = match start {
-            Start::At(offset) => Some(offset),
-            Start::Committed => self.read_again.get(&partition).copied(),
-        };
-        if let Some(offset) = seek {
-            tracing::info!(
-                group = self.group,
-                partition,
-                offset,
-                "Reading again from an earlier offset."
-            );
-            self.seek(partition, offset).await?;
-        }
-        self.read_again.remove(&partition);
-        self.partitions.insert(partition, true);
-        let position = match start {
-            Start::At(offset) => offset,
-            Start::Committed => assigned.committed.unwrap_or(assigned.begin),
-        };
-        self.progress.advance(partition, position);
-        if self.blocked.is_none() {
-            self.flow(Flow::Resume, &[partition]);
+        if self.is_refusal_to_be_tested() {
+            self.test_refusal().await?;
         }
         Ok(())
-    }
-
-    async fn stand_of(&self, partition: PartitionId) -> Result<Assigned, Interruption> {
-        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-        let asked = tokio::task::spawn_blocking(move || {
-            let mut wanted = TopicPartitionList::new();
-            wanted.add_partition(&topic, partition);
-            let committed = consumer.committed_offsets(wanted, BROKER_TIMEOUT)?;
-            let (begin, end) = consumer.fetch_watermarks(&topic, partition, BROKER_TIMEOUT)?;
-            let committed = committed
-                .find_partition(&topic, partition)
-                .and_then(|element| match element.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
-                });
-            Ok(Assigned {
-                partition,
-                committed,
-                begin,
-                end,
-            })
-        });
-        match asked.await {
-            Ok(Ok(assigned)) => Ok(assigned),
-            Ok(Err(error)) => Err(broker_down(&error)),
-            Err(_) => Err(broker_down(&KafkaError::Canceled)),
-        }
-    }
-
-    async fn seek(&self, partition: PartitionId, offset: i64) -> Result<(), Interruption> {
-        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-        let sought = tokio::task::spawn_blocking(move || {
-            consumer.seek(&topic, partition, Offset::Offset(offset), BROKER_TIMEOUT)
-        });
-        match sought.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(broker_down(&error)),
-            Err(_) => Err(broker_down(&KafkaError::Canceled)),
-        }
-    }
-
-    fn block(&mut self, reason: &str) {
-        let attempt = self.blocked.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
-        let wait = self.settings.backoff.wait(attempt);
-        self.blocked = Some(Blocked {
-            attempt,
-            retry_at: Instant::now() + wait,
-        });
-        self.health.set_not_ready(reason);
-        metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
-            .increment(1);
-        if attempt == 1 {
-            tracing::warn!(
-                group = self.group,
-                reason,
-                "Partitions paused until this works again."
-            );
-        }
-        // Every time: partitions that came since start unpaused (rule R8).
-        let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
-        self.flow(Flow::Pause, &assigned);
-    }
-
-    fn unblock(&mut self) {
-        if let Some(blocked) = self.blocked.take() {
-            let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
-            self.flow(Flow::Resume, &assigned);
-            tracing::info!(
-                group = self.group,
-                attempts = blocked.attempt,
-                "Partitions resumed."
-            );
-        }
-        if !self.partitions.is_empty() {
-            self.health.set_ready();
-        }
-    }
-
-    fn flow(&self, flow: Flow, partitions: &[PartitionId]) {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.topic, *partition);
-        }
-        let result = match flow {
-            Flow::Pause => self.consumer.pause(&list),
-            Flow::Resume => self.consumer.resume(&list),
-        };
-        if let Err(error) = result {
-            // Only partitions that left meanwhile.
-            tracing::debug!(group = self.group, ?flow, %error, "Flow of partitions not changed.");
-        }
     }
 
     /// The one place where offsets are stored: after the batch is durable and published.
@@ -416,6 +292,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
     /// Leaves the group, which commits the stored offsets; bounded, because closing can block on
     /// a broker that does not answer.
     async fn close(self) {
+        for partition in self.partitions.keys() {
+            self.show(*partition, false);
+        }
         let (group, timeout) = (self.group.clone(), self.settings.close_timeout);
         let closing = tokio::task::spawn_blocking(move || drop(self.consumer));
         if tokio::time::timeout(timeout, closing).await.is_err() {
@@ -425,14 +304,4 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             );
         }
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Flow {
-    Pause,
-    Resume,
-}
-
-fn broker_down(error: &KafkaError) -> Interruption {
-    Interruption::Unavailable(format!("the broker does not answer: {error}"))
 }

@@ -38,7 +38,7 @@ impl LoopContext {
         )
     }
 
-    fn note(&self, event: RebalanceEvent) {
+    pub(super) fn note(&self, event: RebalanceEvent) {
         self.events
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())

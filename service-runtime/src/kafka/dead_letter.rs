@@ -76,10 +76,11 @@ impl DeadLetters {
     pub async fn publish(&self, letters: &[Letter<'_>]) -> Result<(), ProduceError> {
         let mut deliveries = Vec::with_capacity(letters.len());
         for letter in letters {
-            deliveries.push(self.producer.enqueue(&self.record(letter))?);
+            let enqueued = self.producer.enqueue(&self.record(letter));
+            deliveries.push(enqueued.map_err(|error| about(letter, error))?);
         }
         for (letter, delivery) in letters.iter().zip(deliveries) {
-            let delivered = delivery.await?;
+            let delivered = delivery.await.map_err(|error| about(letter, error))?;
             self.tell(letter, delivered.offset);
         }
         Ok(())
@@ -142,6 +143,24 @@ impl DeadLetters {
     }
 }
 
+/// A refusal holds its partition up until somebody does something about it, so it says what is
+/// refused.
+fn about(letter: &Letter<'_>, error: ProduceError) -> ProduceError {
+    let ProduceError::Refused(reason) = error else {
+        return error;
+    };
+    let Record {
+        partition,
+        offset,
+        value,
+        ..
+    } = letter.record;
+    let bytes = value.as_ref().map_or(0, Vec::len);
+    ProduceError::Refused(format!(
+        "the dead letter of the record {partition}@{offset}, {bytes} bytes: {reason}"
+    ))
+}
+
 /// `text` cut to at most `limit` bytes at a character's border.
 fn capped(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
@@ -162,10 +181,13 @@ mod tests {
     use crate::kafka::{Delivered, Delivery};
 
     #[derive(Default)]
-    struct Sink(Mutex<Vec<NewRecord>>);
+    struct Sink(Mutex<Vec<NewRecord>>, Option<ProduceError>);
 
     impl EventProducer for Sink {
         fn enqueue(&self, record: &NewRecord) -> Result<Delivery, ProduceError> {
+            if let Some(error) = &self.1 {
+                return Err(error.clone());
+            }
             self.0.lock().unwrap().push(record.clone());
             let partition = record.partition.unwrap_or(0);
             Ok(Box::pin(async move {
@@ -223,6 +245,25 @@ mod tests {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
         assert_eq!(sent.headers, expected);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_which_record_is_held_up_by_it() {
+        let refusal = ProduceError::Refused("message too large".to_owned());
+        let sink = Arc::new(Sink(Mutex::default(), Some(refusal)));
+        let letters = DeadLetters::new(sink, "orders", "stock");
+        let record = poison();
+        let letter = Letter {
+            record: &record,
+            code: "undecodable",
+            reason: "not JSON",
+        };
+        let error = letters.publish(&[letter]).await.unwrap_err().to_string();
+        assert!(
+            error.contains("record 2@77, 11 bytes: message too large"),
+            "{error}"
+        );
+        assert!(!error.contains("garbage"), "{error}");
     }
 
     #[test]

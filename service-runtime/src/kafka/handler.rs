@@ -77,6 +77,10 @@ pub struct LoopSettings {
     pub max_batch: usize,
     /// Waits between attempts while a dependency is down.
     pub backoff: Backoff,
+    /// How long after an error of reading the owned partitions are fetched afresh, and how long
+    /// these fetches then have to stay without one; longer than librdkafka's own wait, which is
+    /// ten times `fetch.error.backoff.ms`.
+    pub read_again_after: Duration,
     /// How long a batch that was begun may take to end after a shutdown.
     pub drain_timeout: Duration,
     /// How long leaving the group may take at the end.
@@ -91,6 +95,7 @@ impl Default for LoopSettings {
                 initial: Duration::from_millis(200),
                 max: Duration::from_secs(5),
             },
+            read_again_after: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(4),
             close_timeout: Duration::from_secs(5),
         }

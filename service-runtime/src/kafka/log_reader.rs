@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{KafkaConfig, PartitionId, Record, client};
@@ -16,6 +16,9 @@ pub enum ReadError {
     /// The broker does not answer, or refuses.
     #[error("the log cannot be read: {0}")]
     Kafka(#[from] KafkaError),
+    /// There is no such topic, or its partitions are not known.
+    #[error("topic {0} does not exist")]
+    Missing(String),
     /// The end was not reached in time.
     #[error("the log was not read to its end within {0:?}")]
     TimedOut(Duration),
@@ -27,7 +30,7 @@ pub enum ReadError {
 /// Every record of `topic` that is there now, by partition and offset.
 ///
 /// # Errors
-/// The broker does not answer, or the end is not reached within `timeout`.
+/// The broker does not answer, there is no such topic, or its end is not reached within `timeout`.
 pub async fn read_all(
     config: &KafkaConfig,
     topic: &str,
@@ -64,7 +67,11 @@ fn read_blocking(
         let Some(message) = consumer.poll(Duration::from_millis(100)) else {
             continue;
         };
-        let record = Record::from(&message?);
+        let record = match message {
+            Ok(message) => Record::from(&message),
+            Err(error) if is_about_a_connection(&error) => continue,
+            Err(error) => return Err(error.into()),
+        };
         if ends
             .get(&record.partition)
             .is_some_and(|end| record.offset + 1 >= *end)
@@ -77,25 +84,70 @@ fn read_blocking(
     Ok(records)
 }
 
+/// News that librdkafka acts on by itself: another broker may have what is asked for.
+fn is_about_a_connection(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(AllBrokersDown | BrokerTransportFailure | Resolve)
+    )
+}
+
 /// The end offsets of the partitions that hold something.
 fn ends_of(
     consumer: &BaseConsumer,
     topic: &str,
     timeout: Duration,
-) -> Result<BTreeMap<PartitionId, i64>, KafkaError> {
+) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
     let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let mut topics = metadata.topics().iter();
+    let partitions = topics
+        .find(|found| found.name() == topic)
+        .map_or(&[][..], |found| found.partitions());
+    if partitions.is_empty() {
+        return Err(ReadError::Missing(topic.to_owned()));
+    }
     let mut ends = BTreeMap::new();
-    for found in metadata
-        .topics()
-        .iter()
-        .filter(|found| found.name() == topic)
-    {
-        for partition in found.partitions() {
-            let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
-            if end > begin {
-                ends.insert(partition.id(), end);
-            }
+    for partition in partitions {
+        let (begin, end) = consumer.fetch_watermarks(topic, partition.id(), timeout)?;
+        if end > begin {
+            ends.insert(partition.id(), end);
         }
     }
     Ok(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::kafka::{EventProducer, KafkaProducer, NewRecord};
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The broker that is down is one to start from, and leads nothing.
+    #[tokio::test]
+    async fn a_broker_that_is_down_and_not_needed_does_not_matter() {
+        let mock = MockCluster::new(3).unwrap();
+        mock.create_topic("orders", 1, 3).unwrap();
+        mock.partition_leader("orders", 0, Some(2)).unwrap();
+        let config = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
+        let producer = KafkaProducer::new(&config).unwrap();
+        let record = NewRecord {
+            topic: "orders".to_owned(),
+            partition: Some(0),
+            key: None,
+            headers: vec![],
+            value: Some(vec![1]),
+        };
+        for _ in 0..3 {
+            producer.enqueue(&record).unwrap().await.unwrap();
+        }
+        mock.broker_down(1).unwrap();
+        for _ in 0..3 {
+            let records = read_all(&config, "orders", TIMEOUT).await.unwrap();
+            assert_eq!(records.len(), 3);
+        }
+    }
 }

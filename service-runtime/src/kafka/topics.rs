@@ -11,6 +11,10 @@ use rdkafka::producer::Producer;
 use super::config::KafkaConfig;
 use super::{KafkaProducer, client};
 
+/// Bytes of the largest record that a dead-letter topic takes: what the producer takes, and room
+/// for headers and framing.
+const LARGEST_DEAD_LETTER: u32 = (16 + 1) * 1024 * 1024;
+
 /// A topic that has to exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -36,13 +40,14 @@ impl TopicSpec {
         }
     }
 
-    /// The dead-letter topic of `group`, with room for the added headers.
+    /// The dead-letter topic of `group`, with room for records that were compressed and for the
+    /// added headers.
     #[must_use]
     pub fn dead_letters(config: &KafkaConfig, group: &str, partitions: i32) -> Self {
         Self {
             name: super::dead_letter_topic(&config.topic, group),
             partitions,
-            max_message_bytes: Some(2 * 1024 * 1024),
+            max_message_bytes: Some(LARGEST_DEAD_LETTER),
             ..Self::log(config)
         }
     }

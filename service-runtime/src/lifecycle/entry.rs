@@ -148,13 +148,26 @@ fn create_topics(
     timeout: Duration,
 ) -> anyhow::Result<u8> {
     let kafka = config.kafka().context("this program reads no topic")?;
-    let others = others.iter().map(String::as_str);
-    let groups = config.groups().into_iter().chain(others).collect();
-    let runtime = runtime::Builder::new_current_thread()
+    let groups = config.groups().into_iter().map(str::to_owned);
+    let groups = groups.chain(others.iter().cloned()).collect();
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?;
-    runtime.block_on(topics::create(kafka, &groups, timeout))?;
-    Ok(CLEAN)
+    let work = topics::create(kafka.clone(), groups, timeout);
+    let ended = runtime.block_on(async {
+        let mut signals = listen().context("cannot listen for signals")?;
+        tokio::select! {
+            created = runtime.spawn(work) => created.context("the work panicked")?.map(|()| CLEAN),
+            Some(signal) = signals.recv() => {
+                tracing::warn!(signal = signal.name, "Ended by a signal before the topics were there.");
+                Ok(signal.code())
+            }
+        }
+    });
+    // A question to a cluster that does not answer must not hold the exit.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The code, unless the output that it stands for could not be written.

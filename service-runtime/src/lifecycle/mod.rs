@@ -8,7 +8,8 @@
 //! topics; both take the same settings as the service.
 //!
 //! Exit codes: 0 clean end, 1 failure, unhealthy, or a drain that took too long, 2 unusable command
-//! line or configuration, 128 + signal number after a second signal.
+//! line or configuration, 128 + signal number after a second signal, or after a first one while
+//! `topics` waits for the cluster.
 
 mod arguments;
 mod config;

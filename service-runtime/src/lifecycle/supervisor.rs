@@ -21,8 +21,15 @@ pub(super) const FAILED: u8 = 1;
 /// A signal that ends the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signal {
-    name: &'static str,
+    pub(super) name: &'static str,
     number: u8,
+}
+
+impl Signal {
+    /// The exit code of a process that it ended, as a shell shows it.
+    pub(super) fn code(self) -> u8 {
+        128 + self.number
+    }
 }
 
 pub(super) const TERMINATE: Signal = Signal {
@@ -68,7 +75,7 @@ pub(super) async fn supervise(
         code = drain(service, shutdown, config) => code,
         Some(signal) = signals.recv() => {
             tracing::warn!(signal = signal.name, "Second signal, ending at once.");
-            128 + signal.number
+            signal.code()
         }
     }
 }

@@ -320,3 +320,24 @@ fn topics_that_no_cluster_answers_for_are_a_failure_after_the_timeout() {
     assert!(output.contains("Topics could not be created."), "{output}");
     assert!(output.contains("the cluster does not answer"), "{output}");
 }
+
+/// As the first process of a container, which no signal ends by itself.
+#[test]
+fn sigterm_ends_the_wait_for_a_cluster_with_143() {
+    be_the_service_if_child();
+    let name = "sigterm_ends_the_wait_for_a_cluster_with_143";
+    // Nobody listens on port 1.
+    let environment = [("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")];
+    let mut child = spawn(name, "topics --timeout 1h", &environment);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    wait_for(&mut stdout, "Waiting for the cluster.");
+    let asked = std::time::Instant::now();
+    send("-TERM", &child);
+    let (code, output) = finish(child, stdout);
+    assert_eq!(code, Some(143), "{output}");
+    assert!(
+        output.contains("Ended by a signal before the topics were there."),
+        "{output}"
+    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "{output}");
+}

@@ -18,18 +18,18 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// Makes sure that the log and the dead-letter topics of `groups` are there, and tries again for
 /// `timeout` while the cluster does not answer or has too few brokers.
 pub(super) async fn create(
-    kafka: &KafkaConfig,
-    groups: &BTreeSet<&str>,
+    kafka: KafkaConfig,
+    groups: BTreeSet<String>,
     timeout: Duration,
 ) -> anyhow::Result<()> {
-    let named: Vec<&str> = groups.iter().copied().collect();
+    let named: Vec<&str> = groups.iter().map(String::as_str).collect();
     let deadline = Instant::now() + timeout;
     let question = timeout.clamp(SHORTEST, LONGEST);
     let mut told = false;
     loop {
-        match ensure_all(kafka, &named, question).await {
+        match ensure_all(&kafka, &named, question).await {
             Ok(partitions) => {
-                report(kafka, groups, partitions);
+                report(&kafka, &groups, partitions);
                 return Ok(());
             }
             Err(error) if !error.may_pass() || Instant::now() + BETWEEN_ATTEMPTS > deadline => {
@@ -45,7 +45,7 @@ pub(super) async fn create(
     }
 }
 
-fn report(kafka: &KafkaConfig, groups: &BTreeSet<&str>, partitions: i32) {
+fn report(kafka: &KafkaConfig, groups: &BTreeSet<String>, partitions: i32) {
     let topic = &kafka.topic;
     if partitions != kafka.partitions {
         let wanted = kafka.partitions;

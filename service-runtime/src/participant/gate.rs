@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::store::Store;
-use crate::database::Database;
+use crate::database::{Database, within};
 use crate::jobs::{GateError, HistoryGate};
 use crate::kafka::{LogEnds, PartitionId};
 
@@ -13,6 +13,9 @@ use crate::kafka::{LogEnds, PartitionId};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks at the position.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Longest time for one look.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Compares the position in the database with the log's end, so that any instance may ask about
 /// any partition.
@@ -43,9 +46,8 @@ impl HistoryGate for ReadPastEnd {
             .map_err(|error| GateError(format!("the broker does not answer: {error}")))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let position = self
-                .store
-                .position(&self.database, partition)
+            let position = self.store.position(&self.database, partition);
+            let position = within(ANSWER_LIMIT, position)
                 .await
                 .map_err(|error| GateError(format!("database: {error}")))?;
             if position >= end || Instant::now() >= deadline {

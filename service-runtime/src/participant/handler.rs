@@ -9,6 +9,7 @@ use super::batch::{
 use super::decider::Decider;
 use super::plan::{Kind, kind_of};
 use crate::database::within;
+use crate::health::Component;
 use crate::kafka::{Assigned, BatchHandler, Interruption, Record, Start};
 
 /// Attempts at once for deadlocks and the like, before the loop backs off.
@@ -27,15 +28,18 @@ pub(super) struct Handler<D> {
     worked: usize,
     /// Of the held batch.
     lettered: Lettered,
+    /// Of the loop, which is silent while it waits for the batch.
+    health: Component,
 }
 
 impl<D: Decider> Handler<D> {
-    pub(super) fn new(shared: Arc<Shared<D>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<D>>, health: Component) -> Self {
         Self {
             shared,
             defects: 0,
             worked: 0,
             lettered: Lettered::new(),
+            health,
         }
     }
 
@@ -124,6 +128,8 @@ impl<D: Decider> Handler<D> {
 
     async fn process_again(&mut self, batch: &Batch<'_>, mode: &Mode) -> Result<usize, BatchError> {
         for attempt in 1..=AGAIN_LIMIT {
+            // Each transaction is bounded, their number is not: a defect is bisected to.
+            self.health.heartbeat();
             match process(&self.shared, batch, mode, &mut self.lettered).await {
                 Err(BatchError::Again(reason)) => {
                     tracing::debug!(attempt, reason, "Transaction to be repeated.");

@@ -33,9 +33,10 @@ pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
 pub use job_outcome::{LockedOrder, OutcomeHandler, Settlement, WithOutcomes};
 pub use settings::ParticipantSettings;
+pub use store::log_partitions;
 pub use sweep::SweepSettings;
 
-use crate::database::Database;
+use crate::database::{Database, within};
 use crate::health::{Component, Health};
 use crate::kafka::{
     ConsumerLoop, DeadLetters, EventProducer, Interruption, KafkaConfig, KafkaProducer, LogEnds,
@@ -177,7 +178,7 @@ impl<D: Decider> Participant<D> {
         if !self.wait_for_log(&shutdown).await? {
             return Ok(());
         }
-        let handler = handler::Handler::new(Arc::clone(&self.shared));
+        let handler = handler::Handler::new(Arc::clone(&self.shared), self.loop_health.clone());
         let consumer = ConsumerLoop::new(
             &self.kafka,
             &self.shared.group,
@@ -215,7 +216,12 @@ impl<D: Decider> Participant<D> {
         let backoff = LoopSettings::default().backoff;
         for attempt in 1.. {
             self.loop_health.heartbeat();
-            match self.prepare_log().await {
+            let prepared = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(false),
+                prepared = self.prepare_log() => prepared,
+            };
+            match prepared {
                 Ok(()) => break,
                 Err(Interruption::Stop(reason)) => return Err(LoopError::Stopped(reason)),
                 Err(Interruption::Unavailable(reason)) => {
@@ -270,10 +276,8 @@ impl<D: Decider> Participant<D> {
                 .await
                 .map_err(unavailable)?,
         };
-        let known = self
-            .shared
-            .store
-            .identify(&self.shared.database, &found)
+        let known = self.shared.store.identify(&self.shared.database, &found);
+        let known = within(batch::TRANSACTION_LIMIT, known)
             .await
             .map_err(|error| Interruption::Unavailable(format!("database: {error}")))?;
         if known != found {

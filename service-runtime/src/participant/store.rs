@@ -225,6 +225,26 @@ impl Store {
     }
 }
 
+/// How many partitions the log of `participant` has, which never changes (rule R4); `None` until the
+/// participant has looked at its log for the first time.
+///
+/// # Errors
+/// Of the database.
+pub async fn log_partitions(
+    database: &Database,
+    participant: &str,
+) -> Result<Option<i32>, DatabaseError> {
+    let row = sqlx::query("SELECT partitions FROM participant_logs WHERE participant = $1")
+        .bind(participant)
+        .fetch_optional(database.pool())
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let partitions: i64 = row.try_get(0)?;
+    Ok(Some(i32::try_from(partitions).unwrap_or(i32::MAX)))
+}
+
 fn order_row(row: &sqlx::any::AnyRow) -> Result<(OrderId, OrderRow), DatabaseError> {
     let status: String = row.try_get(1)?;
     let status = match status.as_str() {

@@ -48,7 +48,7 @@ struct Round {
 
 /// Where the sweep of one partition stands.
 #[derive(Debug)]
-struct PartitionSweep {
+pub(super) struct PartitionSweep {
     next: Instant,
     backoff: Duration,
     round: Option<Round>,
@@ -78,7 +78,7 @@ async fn tick<D: Decider>(
     sweeps: &mut BTreeMap<PartitionId, PartitionSweep>,
 ) -> Result<(), BatchError> {
     let owned = shared.progress.positions();
-    sweeps.retain(|partition, _| owned.contains_key(partition));
+    keep_owned(shared, sweeps, &owned);
     if owned.is_empty() {
         // More instances than partitions: nothing to sweep, but the log has to be there.
         end_of(shared, 0).await?;
@@ -91,6 +91,21 @@ async fn tick<D: Decider>(
         result = result.and(turn(shared, partition, position, sweep).await);
     }
     result
+}
+
+/// A partition that left has its lag at the instance that owns it now.
+pub(super) fn keep_owned<D>(
+    shared: &Shared<D>,
+    sweeps: &mut BTreeMap<PartitionId, PartitionSweep>,
+    owned: &BTreeMap<PartitionId, i64>,
+) {
+    sweeps.retain(|partition, _| {
+        let kept = owned.contains_key(partition);
+        if !kept {
+            shared.gauge(*partition, 0, 0);
+        }
+        kept
+    });
 }
 
 async fn end_of<D: Decider>(shared: &Shared<D>, partition: PartitionId) -> Result<i64, BatchError> {
@@ -136,7 +151,7 @@ async fn turn<D: Decider>(
 }
 
 impl PartitionSweep {
-    fn new(settings: &SweepSettings, now: Instant) -> Self {
+    pub(super) fn new(settings: &SweepSettings, now: Instant) -> Self {
         Self {
             next: now,
             backoff: settings.interval,

@@ -1,15 +1,20 @@
 //! The participant on SQLite with a recording producer: every rule it keeps. What hangs on the
 //! database is tested on PostgreSQL as well, in `tests/databases/participant.rs`.
 
+mod long_batches;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base_domains::{Encoder, OrderEvent, OrderId, OrderStatus, WireOrder, header, home_partition};
+use tokio::time::Instant;
 
+use super::sweep::PartitionSweep;
 use super::*;
 use crate::database::{DatabaseConfig, Tx};
 use crate::kafka::{BatchHandler, Delivered, Delivery, NewRecord, ProduceError, Record};
+use crate::telemetry::{install_metrics, metrics_text};
 
 pub(super) const PARTITIONS: i32 = 3;
 
@@ -52,6 +57,8 @@ impl EventProducer for Recorder {
 struct Reserve {
     calls: AtomicUsize,
     fixed: AtomicBool,
+    /// Every decision takes so long.
+    pause: Mutex<Duration>,
     /// After the next commit, what was stored there is lost.
     forget: Mutex<Option<DatabaseConfig>>,
 }
@@ -63,6 +70,8 @@ impl Decider for Arc<Reserve> {
         changes: &[Change<'_>],
     ) -> Result<Vec<Decision>, DecideError> {
         let mut decisions = Vec::new();
+        let pause = *self.pause.lock().unwrap();
+        tokio::time::sleep(pause).await;
         for change in changes {
             self.calls.fetch_add(1, Ordering::SeqCst);
             let event = match change.event() {
@@ -161,13 +170,18 @@ fn world_on(config: DatabaseConfig, database: Database, folder: tempfile::TempDi
     }
 }
 
+/// For those who do not look at it.
+fn heart() -> Component {
+    Health::new(&Shutdown::new()).component("consumer")
+}
+
 impl World {
     async fn handle(&self, records: &[Record]) -> Result<(), Interruption> {
         self.handler().handle(records).await
     }
 
     fn handler(&self) -> handler::Handler<Arc<Reserve>> {
-        handler::Handler::new(Arc::clone(&self.shared))
+        handler::Handler::new(Arc::clone(&self.shared), heart())
     }
 
     async fn row(&self, order_id: OrderId) -> plan::OrderRow {
@@ -318,7 +332,7 @@ async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_store
 async fn two_instances_that_handle_one_event_at_once_decide_once() {
     let world = world().await;
     let connections = Database::open(&world.config).unwrap();
-    let mut other = handler::Handler::new(Arc::new(world.shared.clone_on(connections)));
+    let mut other = handler::Handler::new(Arc::new(world.shared.clone_on(connections)), heart());
     for round in 0..20 {
         let records = [pending(&format!("race {round}"), round)];
         let (first, second) = tokio::join!(world.handle(&records), other.handle(&records));
@@ -597,4 +611,28 @@ async fn a_partition_that_was_added_stops_the_participant() {
     let error = world.handler().check(&added).await.unwrap_err();
     assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
     assert!(error.to_string().contains("new topic"), "{error}");
+}
+
+#[tokio::test]
+async fn a_partition_that_left_is_no_lag_of_this_instance_any_more() {
+    install_metrics();
+    let shared = world().await.shared;
+    // Partitions that no other test of this process has.
+    let (kept, left) = (71, 72);
+    let fresh = || PartitionSweep::new(&SweepSettings::default(), Instant::now());
+    let mut sweeps = BTreeMap::from([(kept, fresh()), (left, fresh())]);
+    shared.gauge(kept, 5, 2);
+    shared.gauge(left, 5, 2);
+    sweep::keep_owned(&shared, &mut sweeps, &BTreeMap::from([(kept, 0)]));
+    assert!(sweeps.keys().eq([&kept]));
+    let text = metrics_text();
+    for (partition, lag, unconfirmed) in [(kept, 5, 2), (left, 0, 0)] {
+        let labels = format!(r#"{{participant="stock",partition="{partition}"}}"#);
+        for line in [
+            format!("consumer_lag_records{labels} {lag}"),
+            format!("outcomes_unconfirmed{labels} {unconfirmed}"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+    }
 }

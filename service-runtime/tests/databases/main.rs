@@ -7,6 +7,7 @@ mod jobs;
 mod outcomes;
 mod participant;
 mod support;
+mod vanished;
 mod worker;
 
-test_support::main!(database, jobs, outcomes, participant, worker);
+test_support::main!(database, jobs, outcomes, participant, vanished, worker);

@@ -20,7 +20,7 @@ use service_runtime::participant::{
     Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts, SweepSettings,
 };
 use sqlx::Row;
-use test_support::{Test, TestDatabase, test};
+use test_support::{Kind, Proxy, Test, TestDatabase, test};
 use tokio::task::JoinHandle;
 
 use crate::support::{Fresh, eventually, number};
@@ -32,6 +32,12 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(a_log_that_is_shorter_than_the_database_stops_the_participant).threads(2),
         test!(a_topic_with_another_number_of_partitions_stops_the_participant).threads(2),
         test!(a_broker_that_is_down_at_start_is_waited_for).threads(2),
+        test!(a_shutdown_does_not_wait_for_a_database_that_vanished)
+            .only(Kind::Postgres)
+            .threads(2),
+        test!(the_gate_is_shut_and_not_stuck_while_the_database_is_away)
+            .only(Kind::Postgres)
+            .threads(2),
         test!(instances_that_handle_the_same_events_at_once_decide_once).threads(2),
         test!(a_failed_decision_keeps_the_fold_until_its_redrive).threads(2),
     ]
@@ -301,6 +307,38 @@ async fn a_broker_that_is_down_at_start_is_waited_for(database: TestDatabase) {
     world.until_status(order_id, "RESERVED").await;
     shutdown.trigger();
     ended(running).await.unwrap();
+}
+
+/// A participant whose database is lost as soon as it sends `text`.
+async fn losing(url: &str, world: &World, text: &str) -> (Proxy, Participant<Reserve>) {
+    let proxy = Proxy::to(url).await.unwrap();
+    let database = Database::open(&DatabaseConfig::new(proxy.url())).unwrap();
+    proxy.vanish_at(text);
+    let participant = world.participant_of("stock", database, Reserve::default());
+    (proxy, participant)
+}
+
+async fn a_shutdown_does_not_wait_for_a_database_that_vanished(database: TestDatabase) {
+    let url = database.url().to_owned();
+    let world = world(database).await;
+    let (proxy, participant) = losing(&url, &world, "participant_logs").await;
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(participant.run(shutdown.clone()));
+    eventually("the outage", async || proxy.has_vanished()).await;
+    shutdown.trigger();
+    let ended = tokio::time::timeout(Duration::from_secs(5), running).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+async fn the_gate_is_shut_and_not_stuck_while_the_database_is_away(database: TestDatabase) {
+    let url = database.url().to_owned();
+    let world = world(database).await;
+    let (proxy, participant) = losing(&url, &world, "participant_positions").await;
+    let gate = participant.gate();
+    let asked = tokio::time::timeout(Duration::from_secs(15), gate.read_past_now(0)).await;
+    let error = asked.unwrap().unwrap_err().to_string();
+    assert!(error.contains("did not answer"), "{error}");
+    assert!(proxy.has_vanished());
 }
 
 /// Rule R1. Two groups, so that both instances read every record, as one does that lost its

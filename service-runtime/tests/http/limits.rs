@@ -15,7 +15,7 @@ use service_runtime::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{DEADLINE, Server};
+use crate::support::{DEADLINE, LARGE, Server};
 
 #[tokio::test]
 async fn headers_that_drip_are_cut_off_after_the_timeout() {
@@ -56,6 +56,20 @@ async fn an_idle_connection_is_closed_after_the_header_timeout() {
     client.get("/items/1").await;
     assert_eq!(client.answer().await.status, 200);
     assert_eq!(client.closed().await, b"");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_gives_up_its_place() {
+    let server = Server::start(HttpConfig {
+        write_timeout: Duration::from_millis(200),
+        max_connections: 1,
+        ..HttpConfig::default()
+    })
+    .await;
+    let mut deaf = server.connect().await;
+    deaf.get("/large").await;
+    assert_eq!(server.get("/items/1").await.status, 200);
+    assert!(deaf.closed().await.len() < LARGE);
 }
 
 #[tokio::test]

@@ -29,6 +29,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 /// Nothing that these tests wait for takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Bytes of an answer that fits into no socket's buffers.
+pub(crate) const LARGE: usize = 64 * 1024 * 1024;
+
 /// Holds requests to `/wait` until it is opened.
 pub(crate) struct Gate {
     entered: Notify,
@@ -130,6 +133,7 @@ impl Server {
             .route("/wait", routing::get(wait))
             .route("/items/{id}", routing::get(item))
             .route("/bare", routing::get(async || StatusCode::CONFLICT))
+            .route("/large", routing::get(async || vec![b'x'; LARGE]))
             .route("/panic", routing::get(panicking))
             .route("/fail", routing::get(failing))
             .route("/unavailable", routing::get(unavailable));

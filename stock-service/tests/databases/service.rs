@@ -11,7 +11,7 @@ use service_runtime::kafka::{EventProducer as _, KafkaProducer, NewRecord};
 use service_runtime::lifecycle::{ServiceConfig as _, Shutdown};
 use sqlx::Row as _;
 use stock_service::{Config, run_on};
-use test_support::{Test, TestDatabase, test};
+use test_support::{Kind, Proxy, Test, TestDatabase, test};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -23,6 +23,9 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(orders_are_reserved_rejected_shipped_and_given_back_by_the_log).threads(4),
         test!(without_database_and_broker_the_service_lives_and_says_what_is_missing, no database)
             .threads(4),
+        test!(a_database_that_vanished_does_not_hold_the_end_back)
+            .only(Kind::Postgres)
+            .threads(2),
         test!(a_database_of_a_newer_version_ends_the_service_with_the_reason),
     ]
 }
@@ -178,6 +181,19 @@ async fn without_database_and_broker_the_service_lives_and_says_what_is_missing(
     }
     assert_eq!(running.get("/api/v1/stock").await.0, 503);
     running.stop().await;
+}
+
+/// From the network, in the middle of seeding.
+async fn a_database_that_vanished_does_not_hold_the_end_back(database: TestDatabase) {
+    let proxy = Proxy::to(database.url()).await.unwrap();
+    let mut config = defaults();
+    config.kafka.bootstrap_servers = "127.0.0.1:1".to_owned();
+    config.database = DatabaseConfig::new(proxy.url());
+    proxy.vanish_at("INSERT INTO stock");
+    let running = Running::start(config).await;
+    eventually("the outage", async || proxy.has_vanished()).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(10), running.stop()).await;
+    assert!(stopped.is_ok(), "the service does not end");
 }
 
 async fn a_database_of_a_newer_version_ends_the_service_with_the_reason(database: TestDatabase) {

@@ -3,179 +3,117 @@
 //! A container is removed when its handle is dropped, and on SIGINT and SIGTERM. SIGKILL
 //! leaves it behind: the next process that starts one removes it by its label.
 
+mod engine;
 mod kafka;
+mod kafka_cluster;
+mod mailpit;
+mod network;
+mod ports;
 mod postgres;
 
-use std::collections::HashMap;
-use std::time::Duration;
-use std::{env, process};
-
-use testcontainers_modules::testcontainers::bollard::Docker;
-use testcontainers_modules::testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-};
+use testcontainers_modules::testcontainers::core::ContainerPort;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
-use testcontainers_modules::testcontainers::{ContainerAsync, ContainerRequest, Image, ImageExt};
-use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use testcontainers_modules::testcontainers::{
+    ContainerAsync, ContainerRequest, Image, ImageExt, TestcontainersError,
+};
+use uuid::Uuid;
 
+pub use engine::{engine, owned_by};
 pub use kafka::Kafka;
-pub(crate) use postgres::PostgresServer;
+pub use kafka_cluster::KafkaCluster;
+pub use mailpit::Mailpit;
+pub use postgres::PostgresServer;
 
-use crate::database::runtime;
+use engine::{OWNER, START, ask, remove_leftovers, remove_started, this_owner};
 
-/// Names the process that owns a container, as `HOST:PID`.
-const OWNER: &str = "order-system.tests.owner";
-/// How long an engine may take to say that it is there.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Seconds that a server has to end by itself when it is stopped.
+const STOP_SECONDS: i32 = 20;
 
-/// A container and the runtime that talks to its engine. Dropping it removes the container; not
-/// within a runtime.
+/// A container; dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct Container<I: Image> {
-    container: Option<ContainerAsync<I>>,
-    runtime: Runtime,
-}
-
-/// Whether a container engine answers.
-///
-/// # Errors
-/// Why not, and what to do.
-pub fn engine() -> Result<(), String> {
-    apart(|runtime| {
-        let ping = async {
-            let engine = Docker::connect_with_defaults().map_err(|error| error.to_string())?;
-            let answer = timeout(ENGINE_TIMEOUT, engine.ping()).await;
-            let answer = answer.map_err(|_| format!("no answer within {ENGINE_TIMEOUT:?}"))?;
-            answer.map_err(|error| error.to_string())
-        };
-        runtime.block_on(ping).map(|_| ()).map_err(|error| {
-            format!("no container engine answers ({error}): start Docker, or set DOCKER_HOST")
-        })
-    })
-}
+pub(crate) struct Container<I: Image>(Option<ContainerAsync<I>>);
 
 impl<I: Image + 'static> Container<I> {
+    /// Starts a container and waits until it is ready; what fails half-way is removed. Works within
+    /// a runtime, which it blocks, as everything here.
     fn start(request: ContainerRequest<I>) -> Result<Self, String> {
         engine()?;
-        apart(move |runtime| {
-            let container = runtime.block_on(async {
-                remove_leftovers().await?;
-                let request = request.with_label(OWNER, owner(process::id()));
-                request.start().await.map_err(|error| error.to_string())
-            })?;
-            Ok(Self {
-                container: Some(container),
-                runtime,
-            })
-        })
+        let start = Uuid::new_v4().to_string();
+        let request = request
+            .with_label(OWNER, this_owner())
+            .with_label(START, &start);
+        let started = ask(async {
+            remove_leftovers().await?;
+            request.start().await.map_err(text)
+        });
+        match started {
+            Ok(container) => Ok(Self(Some(container))),
+            Err(error) => {
+                ask(remove_started(&start)).ok(); // the first error says more
+                Err(error)
+            }
+        }
     }
 
     /// `HOST:PORT` under which this machine reaches `port` of the container.
     fn address(&self, port: u16) -> Result<String, String> {
-        let Some(container) = &self.container else {
-            return Err("the container is gone".to_owned());
-        };
-        let address = async {
-            let host = container.get_host().await?;
-            let port = container.get_host_port_ipv4(port).await?;
+        let container = self.get()?;
+        ask(async {
+            let host = container.get_host().await.map_err(text)?;
+            let port = container.get_host_port_ipv4(port).await.map_err(text)?;
             Ok(format!("{host}:{port}"))
-        };
-        std::thread::scope(|scope| {
-            let asking = scope.spawn(|| self.runtime.block_on(address));
-            asking
-                .join()
-                .map_err(|_| "the engine's client panicked".to_owned())?
-                .map_err(
-                    |error: testcontainers_modules::testcontainers::TestcontainersError| {
-                        error.to_string()
-                    },
-                )
         })
+    }
+
+    /// Stops what runs in it; what it wrote stays.
+    fn stop(&self) -> Result<(), String> {
+        let container = self.get()?;
+        ask(async {
+            let stopped = container.stop_with_timeout(Some(STOP_SECONDS)).await;
+            stopped.map_err(text)
+        })
+    }
+
+    /// Starts it again after a stop, without waiting until it is ready. Only [`on_fixed_ports`] it
+    /// has the same address then.
+    fn start_again(&self) -> Result<(), String> {
+        let container = self.get()?;
+        ask(async { container.start().await.map_err(text) })
+    }
+
+    fn get(&self) -> Result<&ContainerAsync<I>, String> {
+        self.0
+            .as_ref()
+            .ok_or_else(|| "the container is gone".to_owned())
     }
 }
 
 impl<I: Image> Drop for Container<I> {
     fn drop(&mut self) {
-        if let Some(container) = self.container.take()
-            && let Err(error) = self.runtime.block_on(container.rm())
+        if let Some(container) = self.0.take()
+            && let Err(error) = ask(async { container.rm().await.map_err(text) })
         {
             eprintln!("a container of the tests was not removed: {error}");
         }
     }
 }
 
-/// Removes what processes of this host left behind that do not run any more.
-async fn remove_leftovers() -> Result<(), String> {
-    let engine = Docker::connect_with_defaults().map_err(|error| error.to_string())?;
-    let labelled = HashMap::from([("label".to_owned(), vec![OWNER.to_owned()])]);
-    let options = ListContainersOptionsBuilder::new()
-        .all(true)
-        .filters(&labelled);
-    let found = engine.list_containers(Some(options.build())).await;
-    for container in found.map_err(|error| error.to_string())? {
-        let owner = container.labels.and_then(|mut labels| labels.remove(OWNER));
-        if let (Some(id), Some(owner)) = (container.id, owner)
-            && is_left_behind(&owner)
-        {
-            let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
-            // Another process may be at it as well.
-            engine
-                .remove_container(&id, Some(options.build()))
-                .await
-                .ok();
-        }
-    }
-    Ok(())
-}
-
-fn owner(pid: u32) -> String {
-    format!("{}:{pid}", host())
-}
-
-fn host() -> String {
-    env::var("HOSTNAME")
-        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
-}
-
-/// Only what can be known from here: processes of this host.
-fn is_left_behind(owner: &str) -> bool {
-    owner
-        .rsplit_once(':')
-        .is_some_and(|(owners_host, pid)| owners_host == host() && !is_running(pid))
-}
-
-fn is_running(pid: &str) -> bool {
-    // `kill -0` asks without doing anything, on every Unix.
-    let asked = process::Command::new("kill").args(["-0", pid]).output();
-    asked.is_ok_and(|output| output.status.success())
-}
-
-/// Runs `work` with a runtime on a thread of its own: the caller may be within another.
-fn apart<T: Send>(work: impl FnOnce(Runtime) -> Result<T, String> + Send) -> Result<T, String> {
-    std::thread::scope(|scope| {
-        let working = scope.spawn(|| {
-            // Threads, so that it goes on between two calls.
-            let runtime = runtime(1).map_err(|error| error.to_string())?;
-            work(runtime)
+/// Gives each of `ports` a fixed port of this machine instead of one that the engine chooses anew
+/// with every start.
+fn on_fixed_ports<I: Image>(
+    request: impl Into<ContainerRequest<I>>,
+    ports: &[u16],
+) -> Result<ContainerRequest<I>, String> {
+    let fixed = ports::free(ports.len())?.into_iter();
+    let request = ports
+        .iter()
+        .zip(fixed)
+        .fold(request.into(), |request, (port, fixed)| {
+            request.with_mapped_port(fixed, ContainerPort::Tcp(*port))
         });
-        let joined = working.join();
-        joined.unwrap_or_else(|_| Err("the engine's client panicked".to_owned()))
-    })
+    Ok(request)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_an_ended_process_of_this_host_owned_is_left_behind() {
-        let mut ended = process::Command::new("true").spawn().unwrap();
-        ended.wait().unwrap();
-        assert!(is_left_behind(&owner(ended.id())));
-        assert!(!is_left_behind(&owner(process::id())));
-        assert!(!is_left_behind(&format!("another-host:{}", ended.id())));
-        assert!(!is_left_behind("nobody"));
-    }
+fn text(error: TestcontainersError) -> String {
+    error.to_string()
 }

@@ -1,31 +1,75 @@
 //! One PostgreSQL server.
 
 use testcontainers_modules::postgres::Postgres;
-use testcontainers_modules::testcontainers::ImageExt;
 use testcontainers_modules::testcontainers::core::Mount;
+use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
 
-use super::Container;
+use super::{Container, on_fixed_ports};
 
 const TAG: &str = "17-alpine";
+const PORT: u16 = 5432;
+/// Without syncing, as the module has it by itself, and for many systems side by side: each of
+/// their processes may open ten connections.
+const SETTINGS: [&str; 4] = ["-c", "fsync=off", "-c", "max_connections=1000"];
 
-/// PostgreSQL in a container, which keeps nothing on a disk.
+/// PostgreSQL in a container.
 #[derive(Debug)]
-pub(crate) struct PostgresServer {
-    pub(crate) url: String,
-    _container: Container<Postgres>,
+pub struct PostgresServer {
+    url: String,
+    container: Container<Postgres>,
 }
 
 impl PostgresServer {
-    pub(crate) fn start() -> Result<Self, String> {
-        let request = Postgres::default()
-            .with_tag(TAG)
-            .with_mount(Mount::tmpfs_mount("/var/lib/postgresql/data"));
+    /// Starts a server that keeps nothing on a disk, and waits until it is there. Works within a
+    /// runtime, which it blocks.
+    ///
+    /// # Errors
+    /// No engine answers, the image cannot be had, or the server does not start.
+    pub fn start() -> Result<Self, String> {
+        Self::from(request().with_mount(Mount::tmpfs_mount("/var/lib/postgresql/data")))
+    }
+
+    /// As [`start`](Self::start), for a test that stops it: its address and its data stay.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_to_be_stopped() -> Result<Self, String> {
+        Self::from(on_fixed_ports(request(), &[PORT])?)
+    }
+
+    fn from(request: ContainerRequest<Postgres>) -> Result<Self, String> {
         let container = Container::start(request)?;
-        let address = container.address(5432)?;
+        let address = container.address(PORT)?;
         Ok(Self {
             // The module's own user, password and database.
             url: format!("postgres://postgres:postgres@{address}/postgres"),
-            _container: container,
+            container,
         })
     }
+
+    /// URL of its one database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops it, as an operator does: transactions under way are rolled back.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn stop(&self) -> Result<(), String> {
+        self.container.stop()
+    }
+
+    /// Starts it again, without waiting until it is there.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn start_again(&self) -> Result<(), String> {
+        self.container.start_again()
+    }
+}
+
+fn request() -> ContainerRequest<Postgres> {
+    Postgres::default().with_tag(TAG).with_cmd(SETTINGS)
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::DEADLINE;
@@ -14,6 +14,7 @@ use super::DEADLINE;
 pub(crate) struct Request {
     head: String,
     body: Vec<u8>,
+    narrow: bool,
 }
 
 /// An answer, read to its end.
@@ -29,6 +30,7 @@ impl Request {
         Self {
             head: format!("GET {path} HTTP/1.1\r\nHost: test\r\n"),
             body: Vec::new(),
+            narrow: false,
         }
     }
 
@@ -50,6 +52,7 @@ impl Request {
         Self {
             head: format!("{line} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n"),
             body: body.to_vec(),
+            narrow: false,
         }
     }
 
@@ -62,9 +65,19 @@ impl Request {
         self.header("Idempotency-Key", key)
     }
 
+    /// On a connection that holds little of an answer that is not read.
+    pub(crate) fn narrow(mut self) -> Self {
+        self.narrow = true;
+        self
+    }
+
     /// Sends it; dropping the connection abandons the request.
     pub(crate) async fn start(&self, address: SocketAddr) -> TcpStream {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if self.narrow {
+            socket.set_recv_buffer_size(4096).unwrap();
+        }
+        let mut stream = socket.connect(address).await.unwrap();
         let head = format!("{}Connection: close\r\n\r\n", self.head);
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(&self.body).await.unwrap();

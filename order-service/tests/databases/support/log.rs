@@ -11,7 +11,7 @@ use service_runtime::participant::{Change, Decider, Decision};
 
 use super::Service;
 
-const PARTITIONS: i32 = 3;
+pub(crate) const PARTITIONS: i32 = 3;
 
 pub(crate) fn order_id(name: &str) -> OrderId {
     OrderId::from_idempotency_key("test", name)
@@ -72,6 +72,17 @@ impl Log {
             }
         }
         decide(service, &changes).await
+    }
+
+    /// Folds a record as another instance on the same database does: nobody here is told.
+    pub(crate) async fn fold_elsewhere(&mut self, service: &Service, mark: &Mark) {
+        let state = self.states.entry(mark.heading.order_id).or_default();
+        let before = state.status();
+        state.apply(mark.heading.status);
+        let change = change(mark, mark.heading.status, before);
+        let mut tx = service.database.begin().await.unwrap();
+        service.projection.decide(&mut tx, &[change]).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Hands a record over once more after its decision had failed.

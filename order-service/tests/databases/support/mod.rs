@@ -3,6 +3,7 @@
 mod client;
 mod log;
 mod producer;
+mod stream;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use base_domains::Encoder;
 use order_service::command::{self, CommandParts};
-use order_service::query::{self, Projection, QueryParts};
+use order_service::query::{self, Projection, QueryParts, QuerySide};
 use order_service::{MIGRATIONS, Storage};
 use service_runtime::database::{Database, DatabaseConfig};
 use service_runtime::health::Health;
@@ -22,12 +23,16 @@ use tokio::sync::Semaphore;
 pub(crate) use client::{Answer, Request};
 pub(crate) use log::{Log, Mark, order_id, plain};
 pub(crate) use producer::{Fake, Manner};
+pub(crate) use stream::{EventStream, Told};
 
 /// Nothing that these tests wait for takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How many requests may wait.
 pub(crate) const SEATS: usize = 8;
+
+/// How many streams there may be.
+pub(crate) const STREAM_SEATS: usize = 3;
 
 /// What differs between tests.
 pub(crate) struct Setup {
@@ -53,6 +58,7 @@ pub(crate) struct Service {
     pub(crate) database: Database,
     pub(crate) projection: Projection,
     pub(crate) seats: Arc<Semaphore>,
+    pub(crate) stream_seats: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -81,13 +87,17 @@ impl Service {
             storage: storage.clone(),
             answer_within: setup.answer_within,
         });
-        let (query, projection) = query::routes(QueryParts {
+        let stream_seats = Arc::new(Semaphore::new(STREAM_SEATS));
+        let query = QuerySide::new(QueryParts {
             storage: storage.clone(),
             longest_wait: setup.answer_within,
             seats: Arc::clone(&seats),
+            stream_seats: Arc::clone(&stream_seats),
             shutdown: shutdown.clone(),
         });
-        let address = serve(command.merge(query), &shutdown).await;
+        tokio::spawn(query.hub.run(shutdown.clone()));
+        let projection = query.projection;
+        let address = serve(command.merge(query.routes), &shutdown).await;
         Self {
             address,
             producer,
@@ -95,8 +105,22 @@ impl Service {
             database,
             projection,
             seats,
+            stream_seats,
             shutdown,
         }
+    }
+
+    /// Notes the log's partitions, as the participant does when it starts.
+    pub(crate) async fn identify_log(&self) {
+        sqlx::query(
+            "INSERT INTO participant_logs (participant, cluster_id, topic, partitions) \
+             VALUES ($1, 'test', 'orders', $2)",
+        )
+        .bind(query::PARTICIPANT)
+        .bind(i64::from(log::PARTITIONS))
+        .execute(self.database.pool())
+        .await
+        .unwrap();
     }
 
     /// Waits until exactly this many requests wait for an order.

@@ -2,29 +2,16 @@
 
 use axum::http::{HeaderMap, header};
 
-/// The forms of the answer to a placed order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// `application/json`.
-    Json,
-    /// `text/plain`, the tutorial's sentence and nothing else.
-    Text,
-}
+/// A media type: its kind and its subtype, in lower case.
+pub(crate) type MediaType = (&'static str, &'static str);
 
-impl Format {
-    /// The form that the request likes better: the one with the higher q value, then the one it names more
-    /// exactly, then JSON.
-    ///
-    /// A request that accepts neither gets JSON all the same: section 12.4.1 allows it, and a client that
-    /// places an order is helped more by the answer than by 406.
-    pub(super) fn preferred(headers: &HeaderMap) -> Self {
-        let text = liking(headers, "text", "plain");
-        if text.quality > 0 && text > liking(headers, "application", "json") {
-            Self::Text
-        } else {
-            Self::Json
-        }
-    }
+/// Whether the request likes `other` better than `usual`: by the higher q value, then by the more exact name.
+///
+/// A request that accepts neither gets the usual form all the same: section 12.4.1 allows it, and a client is
+/// helped more by the answer than by 406.
+pub(crate) fn prefers(headers: &HeaderMap, other: MediaType, usual: MediaType) -> bool {
+    let liked = liking(headers, other);
+    liked.quality > 0 && liked > liking(headers, usual)
 }
 
 /// How much a request likes one media type; ordered by quality, then by specificity.
@@ -36,19 +23,19 @@ struct Liking {
 }
 
 /// The most specific range that matches the type decides about it.
-fn liking(headers: &HeaderMap, kind: &str, subtype: &str) -> Liking {
+fn liking(headers: &HeaderMap, media_type: MediaType) -> Liking {
     headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|range| one_range(range, kind, subtype))
+        .filter_map(|range| one_range(range, media_type))
         .max_by_key(|liking| (liking.specificity, liking.quality))
         .unwrap_or_default()
 }
 
 /// What one range says about the type; a range that is malformed or about other types says nothing.
-fn one_range(range: &str, kind: &str, subtype: &str) -> Option<Liking> {
+fn one_range(range: &str, (kind, subtype): MediaType) -> Option<Liking> {
     let mut parts = range.split(';').map(str::trim);
     let (range_kind, range_subtype) = parts.next()?.split_once('/')?;
     let same = |part: &str, name: &str| part.eq_ignore_ascii_case(name);
@@ -88,17 +75,17 @@ fn thousandths(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn preferred(values: &[&str]) -> Format {
+    fn prefers_text(values: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::ACCEPT, value.parse().unwrap());
         }
-        Format::preferred(&headers)
+        prefers(&headers, ("text", "plain"), ("application", "json"))
     }
 
     #[test]
     fn json_is_the_answer_to_whoever_does_not_ask_for_text() {
-        assert_eq!(preferred(&[]), Format::Json);
+        assert!(!prefers_text(&[]));
         for accept in [
             "*/*",
             "application/json",
@@ -110,7 +97,7 @@ mod tests {
             "text/plain;q=0",
             "text/plain;q=0, application/json;q=0",
         ] {
-            assert_eq!(preferred(&[accept]), Format::Json, "{accept}");
+            assert!(!prefers_text(&[accept]), "{accept}");
         }
     }
 
@@ -125,38 +112,38 @@ mod tests {
             "text/plain;q=0.1",
             "application/json;q=0, */*;q=0.1",
         ] {
-            assert_eq!(preferred(&[accept]), Format::Text, "{accept}");
+            assert!(prefers_text(&[accept]), "{accept}");
         }
     }
 
     #[test]
     fn the_higher_quality_wins_whatever_the_order() {
         let text = "text/plain; q=0.9, application/json; q=0.8";
-        assert_eq!(preferred(&[text]), Format::Text);
+        assert!(prefers_text(&[text]));
         let json = "text/plain;q=0.5, application/json";
-        assert_eq!(preferred(&[json]), Format::Json);
+        assert!(!prefers_text(&[json]));
         let close = "text/plain;Q=0.501, application/json;q=0.5";
-        assert_eq!(preferred(&[close]), Format::Text);
-        assert_eq!(preferred(&["text/plain, application/json"]), Format::Json);
+        assert!(prefers_text(&[close]));
+        assert!(!prefers_text(&["text/plain, application/json"]));
     }
 
     #[test]
     fn several_header_lines_count_as_one() {
         let lines = ["application/json;q=0.2", "text/plain;q=0.3"];
-        assert_eq!(preferred(&lines), Format::Text);
+        assert!(prefers_text(&lines));
     }
 
     #[test]
     fn the_most_specific_range_decides_about_a_type() {
         let refused = "text/plain;q=0, text/*, application/json;q=0.1";
-        assert_eq!(preferred(&[refused]), Format::Json);
+        assert!(!prefers_text(&[refused]));
     }
 
     #[test]
     fn a_malformed_weight_makes_its_range_void() {
         for weight in ["2", "1.5", "-1", ".5", "0.1234", "0,5", "x", "", "+1"] {
             let accept = format!("text/plain;q={weight}");
-            assert_eq!(preferred(&[&accept]), Format::Json, "{accept}");
+            assert!(!prefers_text(&[&accept]), "{accept}");
         }
     }
 }

@@ -1,21 +1,13 @@
 //! `GET /api/v1/orders/{id}`.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use service_runtime::http::{Json, Path, Problem, Query};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::lookup::{Lookup, LookupError};
-use super::parameters::Wish;
-use super::view::OrderView;
+use super::{Parameters, refused};
+use crate::query::lookup::Lookup;
+use crate::query::view::OrderView;
+use crate::query::wish::Wish;
 use crate::refusal;
-
-pub(super) fn routes(lookup: Lookup) -> OpenApiRouter {
-    OpenApiRouter::default()
-        .routes(routes!(get_order))
-        .with_state(lookup)
-}
 
 /// One order
 ///
@@ -49,18 +41,16 @@ pub(super) fn routes(lookup: Lookup) -> OpenApiRouter {
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     ),
 )]
-async fn get_order(
+pub(super) async fn get_order(
     State(lookup): State<Lookup>,
     Path(id): Path<String>,
-    Query(parameters): Query<Vec<(String, String)>>,
+    Query(parameters): Query<Parameters>,
 ) -> Result<Json<OrderView>, Problem> {
     let order_id = refusal::order_id(&id)?;
-    let wish = Wish::of(&parameters).map_err(|bad| refusal::bad_request(bad.name, bad.problem))?;
+    let wish = Wish::of(&parameters).map_err(super::bad_parameter)?;
     match lookup.find(order_id, wish).await {
         Ok(Some(view)) => Ok(Json(view)),
-        Ok(None) => Err(Problem::new(StatusCode::NOT_FOUND)
-            .with_detail(format!("there is no order {order_id}"))),
-        Err(LookupError::Storage(error)) => Err(refusal::storage(&error)),
-        Err(LookupError::Crowded) => Err(refusal::crowded()),
+        Ok(None) => Err(super::not_found(format!("there is no order {order_id}"))),
+        Err(error) => Err(refused(&error)),
     }
 }

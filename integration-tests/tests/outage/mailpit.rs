@@ -1,0 +1,89 @@
+//! Mailpit is stopped while orders are placed.
+
+use std::time::{Duration, Instant};
+
+use integration_tests::broker::containers;
+use integration_tests::mail::Mail;
+use integration_tests::{System, SystemBuilder, eventually};
+use serde_json::Value;
+use test_support::containers::Mailpit;
+use test_support::{Test, test};
+
+use crate::support::{ALONE, all_run, logged, outage, rebalances};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(mail_waits_while_mailpit_is_gone_and_nothing_else_does, no database)
+            .threads(2)
+            .needs(containers()),
+    ]
+}
+
+async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
+    let _alone = ALONE.lock().await;
+    let mailpit = Mailpit::start_to_be_stopped().unwrap();
+    let mut system = SystemBuilder::new()
+        .mail_to(Mail::to(&mailpit))
+        .set("EMAIL_RETRY_MAX_DELAY", "5s")
+        .start()
+        .await;
+    let rebalances_before = rebalances(&mut system);
+    let paused_before = logged(&mut system, "Partitions paused");
+    let mut orders = vec![system.place("book order", 1).await];
+    // Handed over before the outage: a mail whose reply is lost would rightly come twice.
+    arrives_once(&system, &orders[0]).await;
+
+    mailpit.stop().unwrap();
+    let gone_since = Instant::now();
+    // At least one, however short the outage is.
+    while orders.len() == 1 || gone_since.elapsed() < outage() {
+        orders.push(reserved_without_mail(&system).await);
+        all_are_ready(&system).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let waiting = waiting_mail(&system, &orders[1]).await;
+    assert!(waiting["nextTryAt"].is_string(), "{waiting}");
+    mailpit.start_again().unwrap();
+
+    for order_id in &orders {
+        arrives_once(&system, order_id).await;
+    }
+    all_run(&mut system);
+    assert_eq!(logged(&mut system, "Partitions paused"), paused_before);
+    assert_eq!(rebalances(&mut system), rebalances_before);
+    println!("{} mails waited, and each arrived once", orders.len() - 1);
+}
+
+/// Places an order, which is reserved as ever; its id.
+async fn reserved_without_mail(system: &System) -> String {
+    let order_id = system.place("book order", 1).await;
+    assert_eq!(system.settled(&order_id).await["status"], "RESERVED");
+    order_id
+}
+
+async fn all_are_ready(system: &System) {
+    for client in [&system.order, &system.stock[0], &system.email] {
+        let answer = client.get("/health/ready").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+}
+
+/// The one mail of an order, as it waits after it failed.
+async fn waiting_mail(system: &System, order_id: &str) -> Value {
+    eventually("attempt that failed", || async {
+        let path = format!("/api/v1/emails?orderId={order_id}");
+        let mut listed = system.email.get(&path).await.json();
+        let mail = listed["emails"][0].take();
+        let tried = mail["lastError"].is_string() && mail["state"] == "due";
+        tried.then_some(mail)
+    })
+    .await
+}
+
+async fn arrives_once(system: &System, order_id: &str) {
+    let mails = system.mails(order_id, 1).await;
+    assert_eq!(mails.len(), 1, "{order_id}");
+    let message_id = mails[0]["messageId"].as_str().unwrap();
+    let arrived = system.mail.arrived(message_id).await;
+    assert_eq!(arrived.len(), 1, "{message_id}");
+}

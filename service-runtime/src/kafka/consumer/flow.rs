@@ -1,0 +1,74 @@
+//! Waiting for a dependency: partitions are paused, and resumed when it works again.
+
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::time::Instant;
+
+use super::ConsumerLoop;
+use crate::kafka::{BatchHandler, PartitionId};
+
+/// The loop waits for a dependency.
+pub(super) struct Blocked {
+    attempt: u32,
+    pub(super) retry_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Flow {
+    Pause,
+    Resume,
+}
+
+impl<H: BatchHandler> ConsumerLoop<H> {
+    pub(super) fn block(&mut self, reason: &str) {
+        let attempt = self.blocked.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
+        let wait = self.settings.backoff.wait(attempt);
+        self.blocked = Some(Blocked {
+            attempt,
+            retry_at: Instant::now() + wait,
+        });
+        self.health.set_not_ready(reason);
+        metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
+            .increment(1);
+        if attempt == 1 {
+            tracing::warn!(
+                group = self.group,
+                reason,
+                "Partitions paused until this works again."
+            );
+        }
+        // Every time: partitions that came since start unpaused (rule R8).
+        let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
+        self.flow(Flow::Pause, &assigned);
+    }
+
+    pub(super) fn unblock(&mut self) {
+        if let Some(blocked) = self.blocked.take() {
+            let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();
+            self.flow(Flow::Resume, &assigned);
+            tracing::info!(
+                group = self.group,
+                attempts = blocked.attempt,
+                "Partitions resumed."
+            );
+        }
+        if self.assigned && self.refused.is_none() {
+            self.health.set_ready();
+        }
+    }
+
+    pub(super) fn flow(&self, flow: Flow, partitions: &[PartitionId]) {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        let result = match flow {
+            Flow::Pause => self.consumer.pause(&list),
+            Flow::Resume => self.consumer.resume(&list),
+        };
+        if let Err(error) = result {
+            // Only partitions that left meanwhile.
+            tracing::debug!(group = self.group, ?flow, %error, "Flow of partitions not changed.");
+        }
+    }
+}
