@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encode::EncodeError;
 use crate::event_status::EventStatus;
+use crate::payment::{Payment, if_readable};
 use crate::status::OrderStatus;
 use crate::wire::{WireOrder, null_as_empty};
 
@@ -21,6 +22,13 @@ pub struct OrderEvent {
     /// Why the order was REJECTED or CANCELLED, see [`reason`](crate::reason).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How the order was paid; with PAID. One of a shape that this version does not know reads as none.
+    #[serde(
+        default,
+        deserialize_with = "if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub payment: Option<Payment>,
 }
 
 /// A body is not an order event. It tells where, and never repeats a part of the body.
@@ -45,6 +53,7 @@ impl OrderEvent {
             status: status.into(),
             order,
             reason: None,
+            payment: None,
         }
     }
 
@@ -52,6 +61,13 @@ impl OrderEvent {
     #[must_use]
     pub fn with_reason(mut self, reason: &str) -> Self {
         self.reason = Some(reason.to_owned());
+        self
+    }
+
+    /// The same event with the payment that it tells of.
+    #[must_use]
+    pub fn with_payment(mut self, payment: Payment) -> Self {
+        self.payment = Some(payment);
         self
     }
 

@@ -112,10 +112,30 @@ impl fmt::Display for Money {
 pub struct Total(i64);
 
 impl Total {
+    /// The total of `minor` minor units.
+    ///
+    /// # Errors
+    /// When `minor` is negative.
+    pub const fn from_minor(minor: i64) -> Result<Self, MoneyError> {
+        if minor < 0 {
+            Err(MoneyError::Negative)
+        } else {
+            Ok(Self(minor))
+        }
+    }
+
     /// The total in minor units.
     #[must_use]
     pub const fn minor(self) -> i64 {
         self.0
+    }
+
+    /// The number that stands for this total on the wire, in major units: exact to the cent up to
+    /// 2^53 minor units (90 071 992 547 409.92), beyond that the nearest number.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "told above")]
+    pub fn to_wire(self) -> f64 {
+        self.0 as f64 / MINOR_PER_MAJOR as f64
     }
 }
 

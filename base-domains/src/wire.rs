@@ -150,7 +150,7 @@ pub(crate) fn null_as_empty<'de, D: Deserializer<'de>>(
 }
 
 /// JSON has no NaN; `serde_json` would write `null`, which no reader takes as a price.
-fn finite<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn finite<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if value.is_finite() {
         serializer.serialize_f64(*value)
     } else {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use base_domains::{
-    EncodedEvent, Encoder, EventStatus, Heading, OrderEvent, OrderStatus, Reading, RecordRef,
-    WireLine, WireOrder, home_partition, read, reason,
+    EncodedEvent, Encoder, EventStatus, Heading, OrderEvent, OrderStatus, Payment, Reading,
+    RecordRef, WireLine, WireOrder, home_partition, read, reason,
 };
 
 const ORDER_ID: &str = "0198c0de-7a3b-7c4d-8e5f-0123456789ab";
@@ -143,6 +143,42 @@ fn an_order_of_several_lines_has_its_pinned_shape() {
 }
 
 #[test]
+fn a_paid_order_tells_of_its_payment_in_a_pinned_shape() {
+    let payment = Payment {
+        payment_id: "sandbox-charge-0198c0de-7a3b-7c4d-8e5f-0123456789ab".to_owned(),
+        amount: 50000.0,
+    };
+    let event = OrderEvent::new(OrderStatus::Paid, book_order()).with_payment(payment);
+    assert_pinned("paid-with-payment", "payment-service", None, &event);
+}
+
+/// Or else one writer with another idea of a payment would make an order unreadable for everybody.
+#[test]
+fn a_payment_of_an_unknown_shape_reads_as_none() {
+    let body = fixture("paid-with-payment").value;
+    let known =
+        r#"{"paymentId":"sandbox-charge-0198c0de-7a3b-7c4d-8e5f-0123456789ab","amount":50000.0}"#;
+    let event = OrderEvent::new(OrderStatus::Paid, book_order());
+    for unknown in [
+        "null",
+        "[]",
+        "7",
+        r#"{"paymentId":7,"amount":1}"#,
+        r#"{"amount":1}"#,
+    ] {
+        let body = body.replace(known, unknown);
+        assert_eq!(
+            OrderEvent::from_json(body.as_bytes()).as_ref(),
+            Ok(&event),
+            "{unknown}"
+        );
+    }
+    let more = known.replace('}', r#","currency":"EUR"}"#);
+    let more = OrderEvent::from_json(body.replace(known, &more).as_bytes()).unwrap();
+    assert_eq!(more.payment.unwrap().amount, 50000.0);
+}
+
+#[test]
 fn a_checked_order_is_written_as_it_was_read() {
     for wire in [book_order(), book_and_pen()] {
         assert_eq!(WireOrder::from(&wire.validate().unwrap()), wire);
@@ -199,6 +235,7 @@ fn fields_of_a_later_version_are_ignored() {
     let event = OrderEvent::from_json(body.as_bytes()).unwrap();
     assert_eq!(event.status, EventStatus::Known(OrderStatus::Paid));
     assert_eq!(event.message, "");
+    assert_eq!(event.payment, None);
     assert_eq!(
         event.order,
         WireOrder {

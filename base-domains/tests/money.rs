@@ -100,6 +100,13 @@ fn the_dearest_order_fits() {
 }
 
 #[test]
+fn a_total_is_kept_in_minor_units_and_told_in_major_ones() {
+    let total = Total::from_minor(5_000_029).unwrap();
+    assert_eq!((total.minor(), total.to_wire()), (5_000_029, 50000.29));
+    assert_eq!(Total::from_minor(-1), Err(MoneyError::Negative));
+}
+
+#[test]
 fn amounts_are_shown_with_two_decimals() {
     let shown = |minor| Money::from_minor(minor).unwrap().to_string();
     assert_eq!(

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use base_domains::{
-    EncodedEvent, Encoder, Heading, Money, NewOrder, OrderEvent, OrderId, OrderStatus, Reading,
-    RecordRef, WireLine, WireOrder, event_id, home_partition, read,
+    EncodedEvent, Encoder, Heading, Money, NewOrder, OrderEvent, OrderId, OrderStatus, Payment,
+    Reading, RecordRef, WireLine, WireOrder, event_id, home_partition, read,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,12 +42,15 @@ proptest! {
         new_order in new_order(),
         status in select(OrderStatus::ALL.to_vec()),
         reason in proptest::option::of(".{0,20}"),
+        payment_id in proptest::option::of(".{0,20}"),
         seconds in 0..4_000_000_000_i64,
         partitions in 1..100,
     ) {
         let order = new_order.into_order(id).unwrap();
         let mut event = OrderEvent::new(status, WireOrder::from(&order));
         event.reason = reason.clone();
+        let amount = order.total().to_wire();
+        event.payment = payment_id.map(|payment_id| Payment { payment_id, amount });
         let encoder = Encoder { writer: "stock-service".to_owned(), type_id: None };
         let time = jiff::Timestamp::from_second(seconds).unwrap();
         let encoded = encoder.encode(&event, time, None).unwrap();

@@ -3,11 +3,14 @@
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::{Job, JobHandler, JobResult, JobState, WorkerConfig, metrics, store};
-use crate::database::{Database, DatabaseError, ErrorClass, within};
+use super::{
+    Attempted, Job, JobHandler, JobResult, JobState, RecordError, Recorded, WorkerConfig, metrics,
+    pause::Failures,
+};
+use crate::database::{Database, DatabaseError, ErrorClass};
 
 /// What every attempt of a worker shares.
 #[derive(Debug)]
@@ -15,28 +18,24 @@ pub(super) struct Attempts<H> {
     pub(super) database: Database,
     pub(super) handler: H,
     pub(super) config: WorkerConfig,
-}
-
-/// What is written about an attempt.
-enum Record {
-    Done(Option<String>),
-    Retry(String),
-    Dead(String),
-    Skipped(String),
+    pub(super) failures: Failures,
 }
 
 impl<H: JobHandler> Attempts<H> {
     /// Runs the job and records the result, however long the database is away meanwhile.
     pub(super) async fn run(&self, job: Job) {
-        let record = match self.refusal(&job) {
+        let result = match self.refusal(&job) {
             Some(refused) => refused,
-            None => self.record_of(&job, self.result_of(&job).await),
+            None => self.tried(&job).await,
         };
         let mut failures = 0;
         loop {
-            match within(self.config.lease, self.write(&job, &record)).await {
-                Ok(true) => return self.count(&job, &record),
-                Ok(false) => return self.lease_lost(&job),
+            match self.record(&job, &result).await {
+                Ok(Recorded::Committed(then)) => {
+                    self.count(&job, &result);
+                    return then.await;
+                }
+                Ok(Recorded::LeaseLost) => return self.lease_lost(&job),
                 Err(error) if error.class() == ErrorClass::Bug => {
                     let (job_id, kind) = (&job.job_id, self.handler.kind());
                     error!(%job_id, kind, %error, "A job's result cannot be recorded; the job runs again when its lease expires.");
@@ -53,16 +52,18 @@ impl<H: JobHandler> Attempts<H> {
     }
 
     /// Why the job is not even tried.
-    fn refusal(&self, job: &Job) -> Option<Record> {
+    fn refusal(&self, job: &Job) -> Option<JobResult> {
         let age = Duration::from_millis(job.leased_at.abs_diff(job.age_from));
         let aged = job.leased_at > job.age_from;
         if let Some(max_age) = self.config.max_age.filter(|max| aged && age > *max) {
             let reason = format!("{}s old, more than {}s", age.as_secs(), max_age.as_secs());
-            return Some(Record::Skipped(reason));
+            return Some(JobResult::Skipped { reason });
         }
         // Only when earlier attempts did not come as far as a record.
         let max = self.config.max_attempts?;
-        (job.attempt > max).then(|| Record::Dead(format!("no result after {max} attempts")))
+        (job.attempt > max).then(|| JobResult::Dead {
+            error: format!("no result after {max} attempts"),
+        })
     }
 
     /// Runs the handler; a tenth of the lease is left for recording the result.
@@ -79,56 +80,56 @@ impl<H: JobHandler> Attempts<H> {
         }
     }
 
-    fn record_of(&self, job: &Job, result: JobResult) -> Record {
+    /// The result of the attempt; the last one does not ask for another.
+    async fn tried(&self, job: &Job) -> JobResult {
+        let result = self.result_of(job).await;
+        if let Some(pause) = &self.config.pause {
+            let kind = self.handler.kind();
+            self.failures.note(kind, pause, &result, Instant::now());
+        }
+        let max = self.config.max_attempts;
         match result {
-            JobResult::Done { result } => Record::Done(result),
-            JobResult::Dead { error } => Record::Dead(error),
-            JobResult::Skipped { reason } => Record::Skipped(reason),
-            JobResult::Retry { error } => {
-                let last = self
-                    .config
-                    .max_attempts
-                    .is_some_and(|max| job.attempt >= max);
-                if last {
-                    Record::Dead(error)
-                } else {
-                    Record::Retry(error)
-                }
+            JobResult::Retry { error } if max.is_some_and(|max| job.attempt >= max) => {
+                JobResult::Dead { error }
             }
+            result => result,
         }
     }
 
-    async fn write(&self, job: &Job, record: &Record) -> Result<bool, DatabaseError> {
-        let dialect = self.database.dialect();
-        let mut tx = self.database.begin().await?;
-        let held = match record {
-            Record::Done(result) => store::finish(&mut tx, dialect, job, result.as_deref()).await,
-            Record::Dead(error) => store::die(&mut tx, dialect, job, error).await,
-            Record::Skipped(reason) => store::skip(&mut tx, dialect, job, reason).await,
-            Record::Retry(error) => {
-                let delay = self.config.backoff.wait(job.attempt);
-                store::retry(&mut tx, dialect, job, delay, error).await
+    async fn record(&self, job: &Job, result: &JobResult) -> Result<Recorded, RecordError> {
+        let attempted = Attempted {
+            job,
+            result,
+            delay: self.config.backoff.wait(job.attempt),
+        };
+        let recording = AssertUnwindSafe(self.handler.record(&self.database, &attempted));
+        match timeout(self.config.lease, recording.catch_unwind()).await {
+            Ok(Ok(recorded)) => recorded,
+            Ok(Err(panic)) => {
+                let text = format!("recording panicked: {}", text_of(&*panic));
+                Err(RecordError::Bug(text))
             }
-        }?;
-        tx.commit().await?;
-        Ok(held)
+            Err(_) => Err(DatabaseError::NoAnswer(self.config.lease).into()),
+        }
     }
 
-    fn count(&self, job: &Job, record: &Record) {
+    fn count(&self, job: &Job, result: &JobResult) {
         let kind = self.handler.kind();
-        let (result, state) = match record {
-            Record::Done(_) => ("done", Some(JobState::Done)),
-            Record::Retry(_) => ("retry", None),
-            Record::Dead(_) => ("dead", Some(JobState::Dead)),
-            Record::Skipped(_) => ("skipped", Some(JobState::Skipped)),
+        let (name, state) = match result {
+            JobResult::Done { .. } => ("done", Some(JobState::Done)),
+            JobResult::Retry { .. } => ("retry", None),
+            JobResult::Dead { .. } => ("dead", Some(JobState::Dead)),
+            JobResult::Skipped { .. } => ("skipped", Some(JobState::Skipped)),
         };
-        metrics::attempted(kind, result, state.map(JobState::as_str));
+        metrics::attempted(kind, name, state.map(JobState::as_str));
         let (job_id, attempt) = (&job.job_id, job.attempt);
-        match record {
-            Record::Done(_) => {}
-            Record::Retry(_) => info!(%job_id, kind, attempt, "A job failed and will be retried."),
-            Record::Skipped(_) => info!(%job_id, kind, "A job was skipped."),
-            Record::Dead(_) => {
+        match result {
+            JobResult::Done { .. } => {}
+            JobResult::Retry { .. } => {
+                info!(%job_id, kind, attempt, "A job failed and will be retried.");
+            }
+            JobResult::Skipped { .. } => info!(%job_id, kind, "A job was skipped."),
+            JobResult::Dead { .. } => {
                 error!(%job_id, kind, attempt, "A job failed for good and waits for an operator.");
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Counter of jobs that ended; label `state`: `done`, `dead`, `skipped`.
+/// Counter of jobs that a worker ended; label `state`: `done`, `dead`, `skipped`.
 pub const JOBS_FINISHED: &str = "jobs_finished_total";
 /// Counter of attempts; label `result`: `done`, `retry`, `dead`, `skipped`.
 pub const JOB_ATTEMPTS: &str = "job_attempts_total";
@@ -14,6 +14,8 @@ pub const JOBS_DEAD: &str = "jobs_dead";
 pub const JOBS_DUE: &str = "jobs_due";
 /// Gauge: seconds since the oldest due job fell due.
 pub const JOBS_OLDEST_DUE: &str = "jobs_oldest_due_seconds";
+/// Gauge: 1 while the worker pauses after a run of failures, else 0.
+pub const JOBS_PAUSED: &str = "jobs_paused";
 
 /// An attempt ended with `result`; when it was the last one, the job ended in `state`.
 pub(super) fn attempted(kind: &'static str, result: &'static str, state: Option<&'static str>) {
@@ -35,4 +37,8 @@ pub(super) fn due(kind: &'static str, jobs: i64, oldest: Duration) {
 
 pub(super) fn dead(kind: &'static str, jobs: i64) {
     metrics::gauge!(JOBS_DEAD, "kind" => kind).set(jobs as f64);
+}
+
+pub(super) fn paused(kind: &'static str, paused: bool) {
+    metrics::gauge!(JOBS_PAUSED, "kind" => kind).set(f64::from(u8::from(paused)));
 }

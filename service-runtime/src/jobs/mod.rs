@@ -7,6 +7,10 @@
 //!   What became of a job is recorded only while its lease is held; a worker that lost its lease
 //!   overwrites nothing, so a job may run twice but has one recorded end.
 //! - Nothing starts on stale history: see [`HistoryGate`].
+//! - A result that moves the order on is recorded together with the event to append, under the lock of
+//!   the order's row: see [`OutcomeHandler`](crate::participant::OutcomeHandler).
+//! - A job that was never leased can be taken back ([`withdraw`]); one that was runs until its result
+//!   is known.
 //! - A job that fails for good is *dead*, never deleted: it is counted, listed with [`list`] and put
 //!   back with [`retry_dead`].
 //! - Payloads, results and errors may hold personal data and are never logged.
@@ -16,11 +20,17 @@ mod backoff;
 mod handler;
 mod job;
 pub mod metrics;
+mod pause;
 mod store;
 mod worker;
 
 pub use backoff::Backoff;
-pub use handler::{GateError, HistoryGate, JobHandler, JobResult};
+pub use handler::{
+    Attempted, GateError, HistoryGate, JobHandler, JobResult, RecordError, Recorded,
+};
 pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
-pub use store::{Claim, claim, die, finish, insert, list, retry, retry_dead, skip};
+pub use pause::Pause;
+pub use store::{
+    Claim, claim, die, finish, insert, list, record, retry, retry_dead, skip, withdraw,
+};
 pub use worker::{Worker, WorkerConfig};

@@ -1,11 +1,11 @@
 //! The SQL of jobs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use uuid::Uuid;
 
-use super::{Job, JobFilter, JobRow, JobState, NewJob};
+use super::{Attempted, Job, JobFilter, JobResult, JobRow, JobState, NewJob};
 use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
 
 /// Most bytes of a stored error.
@@ -168,6 +168,57 @@ fn leased(row: &AnyRow) -> Result<(i64, Job), sqlx::Error> {
         lease_token: row.try_get("lease_token")?,
     };
     Ok((row.try_get("next_try_at")?, job))
+}
+
+/// Records what became of an attempt. `false`: the lease is lost and nothing was changed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn record(
+    tx: &mut Tx,
+    dialect: Dialect,
+    attempted: &Attempted<'_>,
+) -> Result<bool, DatabaseError> {
+    let job = attempted.job;
+    match attempted.result {
+        JobResult::Done { result } => finish(tx, dialect, job, result.as_deref()).await,
+        JobResult::Dead { error } => die(tx, dialect, job, error).await,
+        JobResult::Skipped { reason } => skip(tx, dialect, job, reason).await,
+        JobResult::Retry { error } => retry(tx, dialect, job, attempted.delay, error).await,
+    }
+}
+
+/// Takes back jobs whose effect is not wanted any more: those of `job_ids` that nobody ever leased
+/// are recorded as skipped, and returned. What was leased once may have had its effect; it is left
+/// as it is and runs until its result is known (rule R5).
+///
+/// # Errors
+/// Those of the database.
+pub async fn withdraw(
+    tx: &mut Tx,
+    dialect: Dialect,
+    job_ids: &[String],
+    reason: &str,
+) -> Result<BTreeSet<String>, DatabaseError> {
+    let mut withdrawn = BTreeSet::new();
+    for chunk in job_ids.chunks(sql::max_rows(2)) {
+        let mut ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        sql::pad(&mut ids);
+        // An operator's retry of a dead job counts its attempts anew, but leaves its error.
+        let text = format!(
+            "UPDATE jobs SET state = 'skipped', result = $1, finished_at = {now} \
+             WHERE state = 'due' AND attempts = 0 AND last_error IS NULL AND job_id IN ({ids}) \
+             RETURNING job_id",
+            now = dialect.now_ms(),
+            ids = sql::placeholders(ids.len(), 2),
+        );
+        let mut query = sqlx::query_scalar(AssertSqlSafe(text)).bind(without_nul(reason));
+        for id in ids {
+            query = query.bind(id);
+        }
+        withdrawn.extend(query.fetch_all(&mut **tx).await?);
+    }
+    Ok(withdrawn)
 }
 
 /// Records that the effect happened. `false`: the lease is lost and nothing was changed.

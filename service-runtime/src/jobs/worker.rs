@@ -12,7 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    Backoff, Claim, HistoryGate, Job, JobHandler, attempt::Attempts, metrics, store,
+    Backoff, Claim, HistoryGate, Job, JobHandler, Pause,
+    attempt::Attempts,
+    metrics,
+    pause::{Failures, Permit},
+    store,
     store::DuePartition,
 };
 use crate::database::{Database, DatabaseError, ErrorClass, within};
@@ -41,6 +45,8 @@ pub struct WorkerConfig {
     pub max_age: Option<Duration>,
     /// How often to look for due jobs when nobody wakes the worker.
     pub poll_interval: Duration,
+    /// When to let the other side rest; `None`: never, each job has its own back-off.
+    pub pause: Option<Pause>,
 }
 
 impl Default for WorkerConfig {
@@ -56,6 +62,7 @@ impl Default for WorkerConfig {
             max_attempts: Some(20),
             max_age: None,
             poll_interval: Duration::from_secs(1),
+            pause: None,
         }
     }
 }
@@ -85,6 +92,8 @@ enum Next {
     Full,
     /// Nothing to do: wait to be woken.
     Idle,
+    /// Nothing may be done for so long.
+    Pause(Duration),
 }
 
 impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
@@ -101,6 +110,7 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
             database,
             handler,
             config,
+            failures: Failures::default(),
         });
         Self {
             attempts,
@@ -121,6 +131,7 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
             while running.try_join_next().is_some() {}
             let round = self.round(&mut running, &shutdown).await;
             failures = if round.is_ok() { 0 } else { failures + 1 };
+            let mut wakeable = failures == 0;
             let pause = match round {
                 Ok(Next::Again) => continue,
                 Ok(Next::Full) => {
@@ -131,17 +142,21 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
                     continue;
                 }
                 Ok(Next::Idle) => self.config().poll_interval,
+                Ok(Next::Pause(rest)) => {
+                    wakeable = false;
+                    rest.min(self.config().poll_interval)
+                }
                 Err(error) => {
                     self.report(&error, failures);
                     OUTAGE.wait(failures)
                 }
             };
-            // A wake-up does not cut a back-off short.
+            // A wake-up cuts neither a back-off nor a pause short.
             let wake = self.wake.notified();
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = sleep(pause) => {}
-                () = wake, if failures == 0 => {}
+                () = wake, if wakeable => {}
             }
         }
         while running.join_next().await.is_some() {}
@@ -166,11 +181,16 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
         running: &mut JoinSet<()>,
         shutdown: &CancellationToken,
     ) -> Result<Next, DatabaseError> {
-        let free = self
-            .config()
-            .concurrency
-            .max(1)
-            .saturating_sub(running.len());
+        let most = match self.attempts.failures.permit(Instant::now()) {
+            Permit::All => self.config().concurrency.max(1),
+            Permit::One => 1,
+            Permit::Wait(rest) => {
+                // What falls due meanwhile is counted.
+                within(self.config().lease, self.look()).await?;
+                return Ok(Next::Pause(rest));
+            }
+        };
+        let free = most.saturating_sub(running.len());
         if free == 0 {
             return Ok(Next::Full);
         }

@@ -387,7 +387,8 @@ async fn stored<D: Decider>(
     Ok(within(TRANSACTION_LIMIT, stored).await?)
 }
 
-async fn publish<D: Decider>(
+/// Publishes `events` and awaits every acknowledgement.
+pub(super) async fn publish<D: Decider>(
     shared: &Shared<D>,
     events: &[EncodedEvent],
 ) -> Result<(), BatchError> {

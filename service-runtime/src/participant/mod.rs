@@ -7,12 +7,15 @@
 //!
 //! - An outcome is confirmed when it is read back: the fold then moves its row past it.
 //! - A repeated cause publishes the stored bytes again; the sweep does so for what got lost.
+//! - What a job outside of the transaction comes to is recorded and appended in the same way, see
+//!   [`OutcomeHandler`].
 //! - A failed decision is dead-lettered, the fold never is: all groups see the same winner.
 
 mod batch;
 mod decider;
 mod gate;
 mod handler;
+mod job_outcome;
 mod outcome;
 mod plan;
 mod settings;
@@ -28,6 +31,7 @@ use base_domains::Encoder;
 
 pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
+pub use job_outcome::{LockedOrder, OutcomeHandler, Settlement, WithOutcomes};
 pub use settings::ParticipantSettings;
 pub use store::log_partitions;
 pub use sweep::SweepSettings;
@@ -157,6 +161,13 @@ impl<D: Decider> Participant<D> {
             self.shared.store.clone(),
             self.shared.log_ends.clone(),
         )
+    }
+
+    /// Has results of `handler`'s jobs recorded together with the events that they append (rule R5). A
+    /// worker for it is made with the database of this participant and [`Participant::gate`].
+    #[must_use]
+    pub fn with_outcomes<H: OutcomeHandler>(&self, handler: H) -> WithOutcomes<D, H> {
+        WithOutcomes::new(Arc::clone(&self.shared), handler)
     }
 
     /// Runs until `shutdown`. A broker or a database that is down is waited for.

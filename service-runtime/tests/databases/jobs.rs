@@ -21,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(an_end_that_was_rolled_back_leaves_the_job_leased),
         test!(jobs_are_listed_by_kind_order_and_state_the_newest_first),
         test!(only_a_dead_job_is_put_back_and_is_then_as_new),
+        test!(only_a_job_that_was_never_leased_can_be_withdrawn),
         test!(looking_for_jobs_uses_the_index_of_open_jobs).only(Kind::Sqlite),
     ]
 }
@@ -314,5 +315,45 @@ async fn looking_for_jobs_uses_the_index_of_open_jobs(database: TestDatabase) {
     assert_eq!(
         number(&fresh.database, "SELECT COUNT(*) FROM jobs").await,
         0
+    );
+}
+
+/// Rule R5: what was leased once may have had its effect.
+async fn only_a_job_that_was_never_leased_can_be_withdrawn(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let database = &fresh.database;
+    let new = ["failed", "leased", "new", "put back", "done"].map(|id| mail(id, 0));
+    insert(database, &new).await;
+    for change in [
+        "attempts = 1, last_error = 'no answer' WHERE job_id = 'failed'",
+        "attempts = 1, state = 'leased', lease_token = 'x', lease_until = 1 WHERE job_id = 'leased'",
+        "attempts = 1, state = 'dead', last_error = 'refused' WHERE job_id = 'put back'",
+        "attempts = 1, state = 'done' WHERE job_id = 'done'",
+    ] {
+        execute(database, &format!("UPDATE jobs SET {change}")).await;
+    }
+    assert!(jobs::retry_dead(database, "put back").await.unwrap());
+    let all = ["done", "failed", "leased", "new", "put back", "unknown"].map(str::to_owned);
+    for expected in [BTreeSet::from(["new".to_owned()]), BTreeSet::new()] {
+        let mut tx = database.begin().await.unwrap();
+        let withdrawn = jobs::withdraw(&mut tx, database.dialect(), &all, "not wanted").await;
+        tx.commit().await.unwrap();
+        assert_eq!(withdrawn.unwrap(), expected);
+    }
+    let withdrawn = row(database, "new").await;
+    assert_eq!(withdrawn.state, JobState::Skipped);
+    assert_eq!(withdrawn.result.as_deref(), Some("not wanted"));
+    assert!(withdrawn.finished_at.is_some());
+    let states = ["done", "failed", "leased", "put back"].map(|id| row(database, id));
+    let states = futures_util::future::join_all(states).await;
+    let states: Vec<JobState> = states.iter().map(|row| row.state).collect();
+    assert_eq!(
+        states,
+        [
+            JobState::Done,
+            JobState::Due,
+            JobState::Leased,
+            JobState::Due
+        ]
     );
 }

@@ -4,9 +4,10 @@
 
 mod database;
 mod jobs;
+mod outcomes;
 mod participant;
 mod support;
 mod vanished;
 mod worker;
 
-test_support::main!(database, jobs, participant, vanished, worker);
+test_support::main!(database, jobs, outcomes, participant, vanished, worker);

@@ -4,9 +4,9 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -14,8 +14,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use service_runtime::{
     database::Database,
     jobs::{
-        Backoff, GateError, HistoryGate, Job, JobHandler, JobResult, JobState, NewJob, Worker,
-        WorkerConfig,
+        Backoff, GateError, HistoryGate, Job, JobHandler, JobResult, JobState, NewJob, Pause,
+        Worker, WorkerConfig,
     },
 };
 use test_support::{Kind, Test, TestDatabase, test};
@@ -39,6 +39,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(an_attempt_that_hangs_is_cut_off_within_its_lease),
         test!(a_job_of_old_history_is_recorded_as_skipped),
         test!(a_notified_worker_does_not_wait_for_its_poll_interval),
+        test!(a_run_of_failures_pauses_the_worker_until_one_job_gets_an_answer),
         test!(as_many_jobs_run_at_a_time_as_configured),
         test!(workers_that_share_a_database_run_each_job_once),
         test!(on_shutdown_running_jobs_finish_and_no_other_starts),
@@ -405,6 +406,53 @@ async fn a_notified_worker_does_not_wait_for_its_poll_interval(database: TestDat
         ended(&fresh.database, id, JobState::Done).await;
     }
     running.stop().await;
+}
+
+async fn a_run_of_failures_pauses_the_worker_until_one_job_gets_an_answer(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let database = &fresh.database;
+    let new: Vec<NewJob> = (0..6).map(|id| mail(&id.to_string(), 0)).collect();
+    insert(database, &new).await;
+    let long = Duration::from_millis(400);
+    let config = WorkerConfig {
+        concurrency: 1,
+        pause: Some(Pause {
+            after: 3,
+            backoff: Backoff {
+                initial: long,
+                max: long,
+            },
+        }),
+        ..quick()
+    };
+    let (logs, _guard) = Logs::capture();
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let running = start(
+        database,
+        config,
+        &Gate::default(),
+        move |job| match is_down.load(SeqCst) {
+            true => failing(job),
+            false => done(job),
+        },
+    );
+    let paused = "Jobs pause after a run of failures.";
+    let pauses = || logs.text().matches(paused).count();
+    eventually("a pause", async || pauses() == 1).await;
+    assert_eq!(running.attempts.load(SeqCst), 3);
+    let since = Instant::now();
+    eventually("another pause", async || pauses() == 2).await;
+    assert_eq!(running.attempts.load(SeqCst), 4, "one job finds out");
+    // Less what it took to notice the first one.
+    assert!(since.elapsed() > long / 2, "{:?}", since.elapsed());
+    down.store(false, SeqCst);
+    let count = "SELECT COUNT(*) FROM jobs WHERE state = 'done'";
+    eventually("all jobs are done", async || {
+        number(database, count).await == 6
+    })
+    .await;
+    assert_eq!(running.stop().await, 10);
 }
 
 async fn as_many_jobs_run_at_a_time_as_configured(database: TestDatabase) {
