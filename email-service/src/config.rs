@@ -7,13 +7,10 @@ use base_domains::OrderStatus;
 use lettre::message::Mailbox;
 use secrecy::ExposeSecret as _;
 use service_runtime::config::Reader;
-use service_runtime::database::DatabaseConfig;
-use service_runtime::http::HttpConfig;
 use service_runtime::jobs::{Backoff, WorkerConfig};
-use service_runtime::kafka::KafkaConfig;
-use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig};
+use service_runtime::lifecycle::{ProcessConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
-use service_runtime::telemetry::LogConfig;
+use service_runtime::service::CommonConfig;
 
 use crate::mailer::SmtpSettings;
 use crate::message::is_address;
@@ -37,18 +34,10 @@ const FILE_LEASE: Duration = Duration::from_secs(30);
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Brokers and topic.
-    pub kafka: KafkaConfig,
+    /// What every service has.
+    pub common: CommonConfig,
     /// Group and bounds.
     pub participant: ParticipantSettings,
-    /// Where the jobs are kept.
-    pub database: DatabaseConfig,
-    /// Where to listen.
-    pub http: HttpConfig,
-    /// How to log.
-    pub log: LogConfig,
-    /// How to shut down.
-    pub lifecycle: LifecycleConfig,
     /// Which mail is sent, and how.
     pub mail: MailConfig,
 }
@@ -86,30 +75,18 @@ pub enum Transport {
 impl ServiceConfig for Config {
     fn read(reader: &mut Reader) -> Self {
         Self {
-            kafka: KafkaConfig::read(reader, crate::NAME),
+            common: CommonConfig::read(reader, crate::NAME, PORT, DATABASE_URL),
             participant: ParticipantSettings::read(reader, "KAFKA_GROUP", "email"),
-            database: DatabaseConfig::read(reader, DATABASE_URL),
-            http: HttpConfig::read(reader, PORT),
-            log: LogConfig::read(reader),
-            lifecycle: LifecycleConfig::read(reader),
             mail: MailConfig::read(reader),
         }
     }
 
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn process(&self) -> &ProcessConfig {
+        &self.common.process
     }
 
-    fn lifecycle(&self) -> &LifecycleConfig {
-        &self.lifecycle
-    }
-
-    fn http(&self) -> Option<&HttpConfig> {
-        Some(&self.http)
-    }
-
-    fn kafka(&self) -> Option<&KafkaConfig> {
-        Some(&self.kafka)
+    fn common(&self) -> Option<&CommonConfig> {
+        Some(&self.common)
     }
 
     fn groups(&self) -> Vec<&str> {

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use base_domains::Encoder;
 use service_runtime::database::Database;
-use service_runtime::health::{Component, Health};
-use service_runtime::http::{self, ServiceInfo};
-use service_runtime::kafka::KafkaProducer;
+use service_runtime::health::Component;
+use service_runtime::http::ServiceInfo;
 use service_runtime::lifecycle::Shutdown;
-use service_runtime::participant::{Participant, Parts};
-use service_runtime::service::{Service, migrate_when_up};
+use service_runtime::service::{Base, Service, migrate_when_up};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
@@ -36,11 +33,8 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 /// What the parts of the service are made of.
 struct App {
     config: Config,
-    shutdown: Shutdown,
-    health: Health,
-    database: Database,
+    base: Base,
     storage: Storage,
-    producer: KafkaProducer,
 }
 
 /// Runs the service on `listener` until `shutdown`.
@@ -50,33 +44,26 @@ pub(crate) async fn run_on(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let app = App {
-        database: Database::open(&config.database)?,
-        producer: KafkaProducer::new(&config.kafka).context("the kafka settings cannot be used")?,
-        health: Health::new(&shutdown),
+        base: Base::open(INFO, &config.common, &shutdown)?,
         storage: Storage::new(),
         config,
-        // Its own: a failure ends this service, and not those that share the caller's.
-        shutdown: shutdown.child(),
     };
     let (command, failure) = app.command_side();
     let query = app.query_side();
-    let mut service = Service::new(&app.shutdown);
-    app.serve(&mut service, listener, command.merge(query.routes));
+    let mut service = app.base.serve(listener, command.merge(query.routes));
     app.follow_log(&mut service, query.projection);
     app.stream(&mut service, query.hub);
     app.watch_producer(&mut service, failure);
     app.measure(&mut service);
-    let result = service.run(Some(&app.producer)).await;
-    app.database.close().await;
-    result
+    app.base.run(service).await
 }
 
 impl App {
     fn command_side(&self) -> (OpenApiRouter, ProducerFailure) {
-        let (producer, failure) = WatchedProducer::new(self.producer.clone());
+        let (producer, failure) = WatchedProducer::new(self.base.producer.clone());
         let routes = command::routes(CommandParts {
             producer: Arc::new(producer),
-            topic: self.config.kafka.topic.clone(),
+            topic: self.config.common.kafka.topic.clone(),
             encoder: Encoder {
                 writer: NAME.to_owned(),
                 type_id: self.config.view.type_id.clone(),
@@ -88,7 +75,7 @@ impl App {
     }
 
     fn query_side(&self) -> QuerySide {
-        let http = &self.config.http;
+        let http = &self.config.common.http;
         QuerySide::new(QueryParts {
             storage: self.storage.clone(),
             longest_wait: self.config.answer_within(),
@@ -96,34 +83,19 @@ impl App {
             seats: Arc::new(Semaphore::new(http.max_in_flight / 2)),
             // nor streaming the connections.
             stream_seats: Arc::new(Semaphore::new(http.max_connections / 2)),
-            shutdown: self.shutdown.clone(),
+            shutdown: self.base.shutdown.clone(),
         })
-    }
-
-    fn serve(&self, service: &mut Service, listener: TcpListener, routes: OpenApiRouter) {
-        let config = self.config.http.clone();
-        let router = http::router(INFO, routes, &self.health, &config);
-        let shutdown = self.shutdown.clone();
-        service.spawn("http", async move {
-            http::serve(listener, router, &config, shutdown).await
-        });
     }
 
     /// Folds the log into the read model, once the database is there.
     fn follow_log(&self, service: &mut Service, projection: Projection) {
-        let participant = Participant::new(Parts {
-            name: query::PARTICIPANT,
-            writer: NAME,
-            log_name: None,
-            decider: projection,
-            database: self.database.clone(),
-            kafka: self.config.kafka.clone(),
-            producer: self.producer.clone(),
-            settings: self.config.view.clone(),
-            health: self.health.clone(),
-        });
-        let (database, storage) = (self.database.clone(), self.storage.clone());
-        let (health, shutdown) = (self.health.component("database"), self.shutdown.clone());
+        let (name, settings) = (query::PARTICIPANT, &self.config.view);
+        let participant = self.base.participant(name, None, settings, projection);
+        let (database, storage) = (self.base.database.clone(), self.storage.clone());
+        let (health, shutdown) = (
+            self.base.health.component("database"),
+            self.base.shutdown.clone(),
+        );
         service.spawn("read model", async move {
             if !migrate_when_up(&database, &[&MIGRATIONS], &health, &shutdown).await? {
                 return Ok(());
@@ -137,7 +109,7 @@ impl App {
     }
 
     fn stream(&self, service: &mut Service, hub: Hub) {
-        let running = hub.run(self.shutdown.clone());
+        let running = hub.run(self.base.shutdown.clone());
         service.spawn("streams", async move {
             running.await;
             Ok::<(), anyhow::Error>(())
@@ -145,7 +117,7 @@ impl App {
     }
 
     fn measure(&self, service: &mut Service) {
-        let watch = query::watch_unfinished(self.storage.clone(), self.shutdown.clone());
+        let watch = query::watch_unfinished(self.storage.clone(), self.base.shutdown.clone());
         service.spawn("measures", async move {
             watch.await;
             Ok::<(), anyhow::Error>(())
@@ -154,7 +126,7 @@ impl App {
 
     /// A producer that failed for good is replaced by a new process.
     fn watch_producer(&self, service: &mut Service, failure: ProducerFailure) {
-        let shutdown = self.shutdown.clone();
+        let shutdown = self.base.shutdown.clone();
         service.spawn("producer", async move {
             tokio::select! {
                 () = shutdown.cancelled() => Ok(()),

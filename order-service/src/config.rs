@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use service_runtime::config::{Reader, format_duration};
-use service_runtime::database::DatabaseConfig;
 use service_runtime::http::HttpConfig;
-use service_runtime::kafka::KafkaConfig;
-use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig};
+use service_runtime::lifecycle::{ProcessConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
-use service_runtime::telemetry::LogConfig;
+use service_runtime::service::CommonConfig;
 
 /// Group of the read model. The command side will have one of its own, under another setting.
 const VIEW_GROUP: &str = "orders-view";
+const PORT: u16 = 8080;
 const DATABASE_URL: &str = "sqlite://data/orders.db";
 /// How long before the server's own limit a handler answers.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -19,76 +18,37 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How to log.
-    pub log: LogConfig,
-    /// How to shut down.
-    pub lifecycle: LifecycleConfig,
-    /// The HTTP server.
-    pub http: HttpConfig,
-    /// The service's database.
-    pub database: DatabaseConfig,
-    /// The log.
-    pub kafka: KafkaConfig,
+    /// What every service has.
+    pub common: CommonConfig,
     /// The participant that folds the read model; its `type_id` is for the command side as well.
     pub view: ParticipantSettings,
 }
 
 impl Config {
-    /// The default port.
-    pub const PORT: u16 = 8080;
-
-    /// The defaults with this database and this log.
-    #[must_use]
-    pub fn new(database: DatabaseConfig, kafka: KafkaConfig) -> Self {
-        Self {
-            log: LogConfig::default(),
-            lifecycle: LifecycleConfig::default(),
-            http: HttpConfig {
-                port: Self::PORT,
-                ..HttpConfig::default()
-            },
-            database,
-            kafka,
-            view: ParticipantSettings::for_group(VIEW_GROUP),
-        }
-    }
-
     /// How long a handler may take: the server's limit, less what it takes to answer. The server's own
     /// answer could neither name the order nor show its state.
     #[must_use]
     pub fn answer_within(&self) -> Duration {
-        answer_within(&self.http)
+        answer_within(&self.common.http)
     }
 }
 
 impl ServiceConfig for Config {
     fn read(reader: &mut Reader) -> Self {
         let config = Self {
-            log: LogConfig::read(reader),
-            lifecycle: LifecycleConfig::read(reader),
-            http: HttpConfig::read(reader, Self::PORT),
-            database: DatabaseConfig::read(reader, DATABASE_URL),
-            kafka: KafkaConfig::read(reader, crate::NAME),
+            common: CommonConfig::read(reader, crate::NAME, PORT, DATABASE_URL),
             view: ParticipantSettings::read(reader, "KAFKA_VIEW_GROUP", VIEW_GROUP),
         };
         check_timeouts(reader, &config);
         config
     }
 
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn process(&self) -> &ProcessConfig {
+        &self.common.process
     }
 
-    fn lifecycle(&self) -> &LifecycleConfig {
-        &self.lifecycle
-    }
-
-    fn http(&self) -> Option<&HttpConfig> {
-        Some(&self.http)
-    }
-
-    fn kafka(&self) -> Option<&KafkaConfig> {
-        Some(&self.kafka)
+    fn common(&self) -> Option<&CommonConfig> {
+        Some(&self.common)
     }
 
     fn groups(&self) -> Vec<&str> {
@@ -104,9 +64,9 @@ fn answer_within(http: &HttpConfig) -> Duration {
 /// The result of an append has to be there before the request is given up, or every slow append would be
 /// answered as unknown.
 fn check_timeouts(reader: &mut Reader, config: &Config) {
-    let (delivery, answer) = (config.kafka.delivery_timeout, config.answer_within());
+    let (delivery, answer) = (config.common.kafka.delivery_timeout, config.answer_within());
     if delivery >= answer {
-        let limit = format_duration(config.http.request_timeout);
+        let limit = format_duration(config.common.http.request_timeout);
         reader.problem(
             "KAFKA_DELIVERY_TIMEOUT",
             format!(
@@ -132,9 +92,9 @@ mod tests {
     #[test]
     fn the_defaults_are_complete_and_agree_with_each_other() {
         let config = load(&[]).unwrap();
-        assert_eq!(config.http.port, 8080);
-        assert_eq!(config.kafka.topic, "orders");
-        assert_eq!(config.kafka.client_id, "order-service");
+        assert_eq!(config.common.http.port, 8080);
+        assert_eq!(config.common.kafka.topic, "orders");
+        assert_eq!(config.common.kafka.client_id, "order-service");
         assert_eq!(config.view.group, "orders-view");
         assert_eq!(config.answer_within(), Duration::from_millis(29_500));
     }

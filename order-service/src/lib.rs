@@ -32,7 +32,7 @@ pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 /// The port is taken, a setting cannot be used, the database cannot be migrated, the log contradicts the
 /// database, or the producer failed for good. A database or broker that is down is waited for.
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = http::bind(&config.http).await?;
+    let listener = http::bind(&config.common.http).await?;
     run_on(listener, config, shutdown).await
 }
 

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use service_runtime::config::Reader;
-use service_runtime::database::DatabaseConfig;
-use service_runtime::http::HttpConfig;
 use service_runtime::jobs::{Backoff, Pause, WorkerConfig};
-use service_runtime::kafka::KafkaConfig;
-use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig};
+use service_runtime::lifecycle::{ProcessConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
-use service_runtime::telemetry::LogConfig;
+use service_runtime::service::CommonConfig;
 
 use crate::gateway::{HttpSettings, check_url};
 
@@ -23,18 +20,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Brokers and topic.
-    pub kafka: KafkaConfig,
+    /// What every service has.
+    pub common: CommonConfig,
     /// Group and bounds.
     pub participant: ParticipantSettings,
-    /// Where payments and jobs are kept.
-    pub database: DatabaseConfig,
-    /// Where to listen.
-    pub http: HttpConfig,
-    /// How to log.
-    pub log: LogConfig,
-    /// How to shut down.
-    pub lifecycle: LifecycleConfig,
     /// Who moves the money, and how persistently it is asked.
     pub payment: PaymentConfig,
 }
@@ -59,30 +48,18 @@ pub struct PaymentConfig {
 impl ServiceConfig for Config {
     fn read(reader: &mut Reader) -> Self {
         Self {
-            kafka: KafkaConfig::read(reader, crate::NAME),
+            common: CommonConfig::read(reader, crate::NAME, PORT, DATABASE_URL),
             participant: ParticipantSettings::read(reader, "KAFKA_GROUP", "payment"),
-            database: DatabaseConfig::read(reader, DATABASE_URL),
-            http: HttpConfig::read(reader, PORT),
-            log: LogConfig::read(reader),
-            lifecycle: LifecycleConfig::read(reader),
             payment: PaymentConfig::read(reader),
         }
     }
 
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn process(&self) -> &ProcessConfig {
+        &self.common.process
     }
 
-    fn lifecycle(&self) -> &LifecycleConfig {
-        &self.lifecycle
-    }
-
-    fn http(&self) -> Option<&HttpConfig> {
-        Some(&self.http)
-    }
-
-    fn kafka(&self) -> Option<&KafkaConfig> {
-        Some(&self.kafka)
+    fn common(&self) -> Option<&CommonConfig> {
+        Some(&self.common)
     }
 
     fn groups(&self) -> Vec<&str> {

@@ -34,7 +34,7 @@ pub const NAME: &str = "payment-service";
 /// A setting that cannot work, a log or a database that contradicts what the service knows, or a
 /// defect. A broker, a database or a gateway that is down is waited for.
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = http::bind(&config.http).await?;
+    let listener = http::bind(&config.common.http).await?;
     run_on(listener, config, shutdown).await
 }
 

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use service_runtime::database::{Database, DatabaseError, ErrorClass, within};
-use service_runtime::health::{Component, Health};
-use service_runtime::http::{self, ServiceInfo};
-use service_runtime::kafka::KafkaProducer;
+use service_runtime::health::Component;
+use service_runtime::http::ServiceInfo;
 use service_runtime::lifecycle::Shutdown;
-use service_runtime::participant::{Participant, Parts};
-use service_runtime::service::{Service, migrate_when_up};
+use service_runtime::service::{Base, migrate_when_up};
 use tokio::net::TcpListener;
 
 use crate::catalogue::Catalogue;
@@ -34,58 +31,30 @@ pub(crate) async fn run(
     config: Config,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    // A child: in one process with others, a failure here is theirs only if their owner says so.
-    let shutdown = shutdown.child();
-    let health = Health::new(&shutdown);
-    let database = Database::open(&config.database)?;
-    let producer = KafkaProducer::new(&config.kafka).context("cannot make a Kafka producer")?;
-    let inventory = Inventory::new(database.clone());
-    let participant = participant(&config, &database, &producer, &health);
-    let router = http::router(INFO, routes(inventory.clone()), &health, &config.http);
+    let base = Base::open(INFO, &config.common, &shutdown)?;
+    let inventory = Inventory::new(base.database.clone());
+    let decider = StockDecider::new(base.database.dialect(), config.unknown_product);
+    let participant = base.participant("stock", Some("stock"), &config.participant, decider);
 
     // Its components are registered before anybody can ask for them.
     let preparation = Preparation {
-        schema: health.component("database"),
-        seed: health.component("catalogue"),
-        database: database.clone(),
-        inventory,
+        schema: base.health.component("database"),
+        seed: base.health.component("catalogue"),
+        database: base.database.clone(),
+        inventory: inventory.clone(),
         catalogue: config.catalogue,
-        shutdown: shutdown.clone(),
+        shutdown: base.shutdown.clone(),
     };
 
-    let mut service = Service::new(&shutdown);
-    let (http, stop) = (config.http.clone(), shutdown.clone());
-    service.spawn("http", async move {
-        http::serve(listener, router, &http, stop).await
-    });
+    let mut service = base.serve(listener, routes(inventory));
+    let until = base.shutdown.clone();
     service.spawn("participant", async move {
         if preparation.run().await? {
-            participant.run(shutdown).await?;
+            participant.run(until).await?;
         }
         anyhow::Ok(())
     });
-    let result = service.run(Some(&producer)).await;
-    database.close().await;
-    result
-}
-
-fn participant(
-    config: &Config,
-    database: &Database,
-    producer: &KafkaProducer,
-    health: &Health,
-) -> Participant<StockDecider> {
-    Participant::new(Parts {
-        name: "stock",
-        writer: crate::NAME,
-        log_name: Some("stock"),
-        decider: StockDecider::new(database.dialect(), config.unknown_product),
-        database: database.clone(),
-        kafka: config.kafka.clone(),
-        producer: producer.clone(),
-        settings: config.participant.clone(),
-        health: health.clone(),
-    })
+    base.run(service).await
 }
 
 /// What has to be done before the first order.

@@ -3,12 +3,9 @@
 use std::path::PathBuf;
 
 use service_runtime::config::Reader;
-use service_runtime::database::DatabaseConfig;
-use service_runtime::http::HttpConfig;
-use service_runtime::kafka::KafkaConfig;
-use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig};
+use service_runtime::lifecycle::{ProcessConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
-use service_runtime::telemetry::LogConfig;
+use service_runtime::service::CommonConfig;
 
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::unknown_product::UnknownProduct;
@@ -19,18 +16,10 @@ const DATABASE_URL: &str = "sqlite://data/stock.db";
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Brokers and topic.
-    pub kafka: KafkaConfig,
+    /// What every service has.
+    pub common: CommonConfig,
     /// Group and bounds.
     pub participant: ParticipantSettings,
-    /// Where the stock is kept.
-    pub database: DatabaseConfig,
-    /// Where to listen.
-    pub http: HttpConfig,
-    /// How to log.
-    pub log: LogConfig,
-    /// How to shut down.
-    pub lifecycle: LifecycleConfig,
     /// Products that a new database starts with.
     pub catalogue: Catalogue,
     /// What an order of an unknown product means.
@@ -40,12 +29,8 @@ pub struct Config {
 impl ServiceConfig for Config {
     fn read(reader: &mut Reader) -> Self {
         Self {
-            kafka: KafkaConfig::read(reader, crate::NAME),
+            common: CommonConfig::read(reader, crate::NAME, PORT, DATABASE_URL),
             participant: ParticipantSettings::read(reader, "KAFKA_GROUP", "stock"),
-            database: DatabaseConfig::read(reader, DATABASE_URL),
-            http: HttpConfig::read(reader, PORT),
-            log: LogConfig::read(reader),
-            lifecycle: LifecycleConfig::read(reader),
             catalogue: catalogue(reader),
             unknown_product: reader.get(
                 "STOCK_UNKNOWN_PRODUCT",
@@ -55,20 +40,12 @@ impl ServiceConfig for Config {
         }
     }
 
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn process(&self) -> &ProcessConfig {
+        &self.common.process
     }
 
-    fn lifecycle(&self) -> &LifecycleConfig {
-        &self.lifecycle
-    }
-
-    fn http(&self) -> Option<&HttpConfig> {
-        Some(&self.http)
-    }
-
-    fn kafka(&self) -> Option<&KafkaConfig> {
-        Some(&self.kafka)
+    fn common(&self) -> Option<&CommonConfig> {
+        Some(&self.common)
     }
 
     fn groups(&self) -> Vec<&str> {

@@ -35,7 +35,7 @@ pub const NAME: &str = "stock-service";
 /// A setting that cannot work, a log or a database that contradicts what the service knows, or a
 /// defect. A broker or a database that is down is waited for.
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = http::bind(&config.http).await?;
+    let listener = http::bind(&config.common.http).await?;
     run_on(listener, config, shutdown).await
 }
 

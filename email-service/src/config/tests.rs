@@ -16,10 +16,10 @@ fn problems(environment: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn nothing_has_to_be_set() {
     let config = load(&[]);
-    assert_eq!(config.http.port, 8082);
+    assert_eq!(config.common.http.port, 8082);
     assert_eq!(config.participant.group, "email");
-    assert_eq!(config.kafka.client_id, "email-service");
-    assert_eq!(config.database.url.expose_secret(), DATABASE_URL);
+    assert_eq!(config.common.kafka.client_id, "email-service");
+    assert_eq!(config.common.database.url.expose_secret(), DATABASE_URL);
     let mail = config.mail;
     assert_eq!(mail.states, STATES);
     assert_eq!(mail.from, "orders@example.com");

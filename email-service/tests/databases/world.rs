@@ -15,10 +15,10 @@ use service_runtime::jobs::{
 };
 use service_runtime::kafka::Record;
 use service_runtime::lifecycle::ServiceConfig as _;
+use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::{Change, Decider as _, Decision};
 use test_support::TestDatabase;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -116,14 +116,14 @@ impl World {
             ..self.config.worker()
         };
         let worker = Worker::new(database, handler, Open, config, Arc::clone(&self.wake));
-        let stop = CancellationToken::new();
+        let stop = Shutdown::new();
         let running = tokio::spawn(worker.run(stop.clone()));
         let deadline = Instant::now() + DEADLINE;
         while !done(&self.jobs().await) {
             assert!(Instant::now() < deadline, "{:?}", self.jobs().await);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        stop.cancel();
+        stop.trigger();
         running.await.unwrap();
     }
 }

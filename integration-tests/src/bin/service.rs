@@ -9,8 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use quickstart::embedded::EmbeddedBroker;
 use service_runtime::config::Reader;
-use service_runtime::lifecycle::{LifecycleConfig, ServiceConfig, Shutdown, main as run_service};
-use service_runtime::telemetry::LogConfig;
+use service_runtime::lifecycle::{ProcessConfig, ServiceConfig, Shutdown, main as run_service};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -42,25 +41,19 @@ fn end_with_the_tests() {
 /// Settings of the broker process.
 struct BrokerConfig {
     port: u16,
-    log: LogConfig,
-    lifecycle: LifecycleConfig,
+    process: ProcessConfig,
 }
 
 impl ServiceConfig for BrokerConfig {
     fn read(reader: &mut Reader) -> Self {
         Self {
             port: reader.get("BROKER_PORT", 0, "where to listen"),
-            log: LogConfig::read(reader),
-            lifecycle: LifecycleConfig::read(reader),
+            process: ProcessConfig::read(reader),
         }
     }
 
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn lifecycle(&self) -> &LifecycleConfig {
-        &self.lifecycle
+    fn process(&self) -> &ProcessConfig {
+        &self.process
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use order_service::{Config, run, run_on};
 use serde_json::json;
 use service_runtime::database::DatabaseConfig;
-use service_runtime::kafka::KafkaConfig;
-use service_runtime::lifecycle::Shutdown;
+use service_runtime::lifecycle::{ServiceConfig as _, Shutdown};
 use test_support::{Kind, Proxy, Test, TestDatabase, test};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -33,11 +32,17 @@ struct Process {
 }
 
 fn config(database: &TestDatabase) -> Config {
-    // Nobody listens on port 1.
-    let mut kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "order-service");
-    kafka.delivery_timeout = Duration::from_millis(500);
-    let mut config = Config::new(DatabaseConfig::new(database.url()), kafka);
-    config.http.address = Ipv4Addr::LOCALHOST.into();
+    let (mut config, _) = Config::load(
+        None,
+        [
+            // Nobody listens on port 1.
+            ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
+            ("KAFKA_DELIVERY_TIMEOUT", "500ms"),
+            ("HTTP_ADDRESS", "127.0.0.1"),
+        ],
+    )
+    .unwrap();
+    config.common.database = DatabaseConfig::new(database.url());
     config
 }
 
@@ -102,7 +107,7 @@ async fn without_a_broker_an_order_is_answered_with_503_that_names_it(database: 
 async fn a_database_that_vanished_does_not_hold_the_end_back(database: TestDatabase) {
     let proxy = Proxy::to(database.url()).await.unwrap();
     let mut config = config(&database);
-    config.database = DatabaseConfig::new(proxy.url());
+    config.common.database = DatabaseConfig::new(proxy.url());
     proxy.vanish_at("SELECT MIN(created_at)");
     let process = Process::with(config).await;
     eventually("the outage", || proxy.has_vanished()).await;
@@ -115,7 +120,7 @@ async fn a_database_that_vanished_does_not_hold_the_end_back(database: TestDatab
 async fn a_port_that_is_taken_is_an_error(database: TestDatabase) {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let mut config = config(&database);
-    config.http.port = taken.local_addr().unwrap().port();
+    config.common.http.port = taken.local_addr().unwrap().port();
     let error = run(config, Shutdown::new()).await.unwrap_err();
     assert!(error.to_string().contains("cannot listen on"), "{error}");
 }

@@ -16,10 +16,10 @@ fn problems(environment: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn nothing_has_to_be_set() {
     let config = load(&[]);
-    assert_eq!(config.http.port, 8083);
+    assert_eq!(config.common.http.port, 8083);
     assert_eq!(config.participant.group, "payment");
-    assert_eq!(config.kafka.client_id, "payment-service");
-    assert_eq!(config.database.url.expose_secret(), DATABASE_URL);
+    assert_eq!(config.common.kafka.client_id, "payment-service");
+    assert_eq!(config.common.database.url.expose_secret(), DATABASE_URL);
     assert!(config.payment.gateway.is_none());
     assert_eq!(config.payment.timeout, Duration::from_secs(10));
 }

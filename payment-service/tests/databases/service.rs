@@ -139,8 +139,8 @@ async fn orders_are_charged_declined_and_refunded_by_the_log(database: TestDatab
         ("PAYMENT_RETRY_MAX_DELAY", "10ms"),
     ];
     let (mut config, _) = Config::load(None, environment).unwrap();
-    config.kafka.create_topics = false;
-    config.kafka.fetch_wait_max = Duration::from_millis(20);
+    config.common.kafka.create_topics = false;
+    config.common.kafka.fetch_wait_max = Duration::from_millis(20);
     let running = Running::start(config).await;
     let [paid, declined, late, cancelled] = [1_000, 1_002, 1_004, 2_000].map(order);
     for order in [&paid, &declined, &late, &cancelled] {

@@ -33,4 +33,4 @@ pub use pause::Pause;
 pub use store::{
     Claim, claim, die, finish, insert, list, record, retry, retry_dead, skip, withdraw,
 };
-pub use worker::{Worker, WorkerConfig};
+pub use worker::{DRAIN_TIMEOUT, Worker, WorkerConfig};

@@ -8,7 +8,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
@@ -20,12 +19,16 @@ use super::{
     store::DuePartition,
 };
 use crate::database::{Database, DatabaseError, ErrorClass, within};
+use crate::lifecycle::Shutdown;
 
 /// How a worker waits while the database is away.
 pub(super) const OUTAGE: Backoff = Backoff {
     initial: Duration::from_millis(200),
     max: Duration::from_secs(10),
 };
+
+/// How long jobs under way may take to end after a shutdown: less than the process has for it.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How a worker goes about its jobs.
 #[derive(Debug, Clone)]
@@ -120,16 +123,28 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
         }
     }
 
-    /// Runs until `shutdown`, then lets the running jobs finish and returns; a caller that cannot
-    /// wait drops the future, which leaves the jobs to the expiry of their leases.
+    /// Runs until `shutdown`, then lets the running jobs finish. What is under way after
+    /// [`DRAIN_TIMEOUT`], or whose result the database does not take, is left to its lease.
     ///
     /// While the database is away it waits with back-off, without a limit.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: Shutdown) {
+        let kind = self.attempts.handler.kind();
+        let out_of_time = async {
+            shutdown.cancelled().await;
+            sleep(DRAIN_TIMEOUT).await;
+        };
+        tokio::select! {
+            () = self.work(&shutdown) => {}
+            () = out_of_time => warn!(kind, "Jobs under way were left to their leases."),
+        }
+    }
+
+    async fn work(mut self, shutdown: &Shutdown) {
         let mut running = JoinSet::new();
         let mut failures = 0;
         while !shutdown.is_cancelled() {
             while running.try_join_next().is_some() {}
-            let round = self.round(&mut running, &shutdown).await;
+            let round = self.round(&mut running, shutdown).await;
             failures = if round.is_ok() { 0 } else { failures + 1 };
             let mut wakeable = failures == 0;
             let pause = match round {
@@ -179,7 +194,7 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
     async fn round(
         &mut self,
         running: &mut JoinSet<()>,
-        shutdown: &CancellationToken,
+        shutdown: &Shutdown,
     ) -> Result<Next, DatabaseError> {
         let most = match self.attempts.failures.permit(Instant::now()) {
             Permit::All => self.config().concurrency.max(1),

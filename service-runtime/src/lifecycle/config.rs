@@ -4,8 +4,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     config::{ConfigError, Loaded, Reader},
-    http::HttpConfig,
-    kafka::KafkaConfig,
+    service::CommonConfig,
     telemetry::LogConfig,
 };
 
@@ -14,19 +13,12 @@ pub trait ServiceConfig: Sized + Send + 'static {
     /// Reads every setting; problems are collected in the reader.
     fn read(reader: &mut Reader) -> Self;
 
-    /// How to log.
-    fn log(&self) -> &LogConfig;
+    /// How the process logs and shuts down.
+    fn process(&self) -> &ProcessConfig;
 
-    /// How to shut down.
-    fn lifecycle(&self) -> &LifecycleConfig;
-
-    /// Where the HTTP server listens, for `healthcheck`; `None`: the process has none.
-    fn http(&self) -> Option<&HttpConfig> {
-        None
-    }
-
-    /// The log, for `topics`; `None`: the process reads none.
-    fn kafka(&self) -> Option<&KafkaConfig> {
+    /// Where the service listens, for `healthcheck`, and its log, for `topics`; `None`: the process
+    /// has neither.
+    fn common(&self) -> Option<&CommonConfig> {
         None
     }
 
@@ -50,6 +42,25 @@ pub trait ServiceConfig: Sized + Send + 'static {
         let mut reader = Reader::new(file, environment);
         let config = Self::read(&mut reader);
         Ok((config, reader.finish()?))
+    }
+}
+
+/// What every process has to know of itself.
+#[derive(Debug, Clone)]
+pub struct ProcessConfig {
+    /// How to log.
+    pub log: LogConfig,
+    /// How to shut down.
+    pub lifecycle: LifecycleConfig,
+}
+
+impl ProcessConfig {
+    /// Reads the settings of both.
+    pub fn read(reader: &mut Reader) -> Self {
+        Self {
+            log: LogConfig::read(reader),
+            lifecycle: LifecycleConfig::read(reader),
+        }
     }
 }
 

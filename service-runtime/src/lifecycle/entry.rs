@@ -17,6 +17,7 @@ use super::{
     supervisor::{CLEAN, FAILED, listen, supervise},
     topics,
 };
+use crate::service::CommonConfig;
 use crate::telemetry;
 
 /// Exit code for an unusable command line or configuration.
@@ -25,14 +26,11 @@ const UNUSABLE: u8 = 2;
 /// Runs a service from start to exit.
 ///
 /// ```no_run
-/// # use service_runtime::{config::Reader, lifecycle::*, telemetry::LogConfig};
-/// # struct Config { log: LogConfig, lifecycle: LifecycleConfig }
+/// # use service_runtime::{config::Reader, lifecycle::*};
+/// # struct Config(ProcessConfig);
 /// # impl ServiceConfig for Config {
-/// #     fn read(reader: &mut Reader) -> Self {
-/// #         Self { log: LogConfig::read(reader), lifecycle: LifecycleConfig::read(reader) }
-/// #     }
-/// #     fn log(&self) -> &LogConfig { &self.log }
-/// #     fn lifecycle(&self) -> &LifecycleConfig { &self.lifecycle }
+/// #     fn read(reader: &mut Reader) -> Self { Self(ProcessConfig::read(reader)) }
+/// #     fn process(&self) -> &ProcessConfig { &self.0 }
 /// # }
 /// async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
 ///     shutdown.cancelled().await;
@@ -101,7 +99,7 @@ where
         Task::PrintConfig => written(write!(io::stdout(), "{loaded}"), CLEAN),
         Task::Healthcheck(probe) => check_health(name, &config, probe),
         Task::Topics { groups, timeout } => {
-            telemetry::init(config.log());
+            telemetry::init(&config.process().log);
             create_topics(&config, &groups, timeout).unwrap_or_else(|error| {
                 tracing::error!(error = format!("{error:#}"), "Topics could not be created.");
                 FAILED
@@ -116,11 +114,11 @@ where
     R: FnOnce(C, Shutdown) -> F + Send + 'static,
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
-    telemetry::init(config.log());
+    telemetry::init(&config.process().log);
     telemetry::log_panics();
     telemetry::install_metrics();
     tracing::info!(service = name, version, "Service is starting.");
-    let lifecycle = config.lifecycle().clone();
+    let lifecycle = config.process().lifecycle.clone();
     let shutdown = Shutdown::new();
     let service = {
         let shutdown = shutdown.clone();
@@ -133,7 +131,7 @@ where
 }
 
 fn check_health(name: &str, config: &impl ServiceConfig, probe: Probe) -> u8 {
-    let Some(http) = config.http() else {
+    let Some(CommonConfig { http, .. }) = config.common() else {
         return written(writeln!(io::stderr(), "{name}: has no HTTP server"), FAILED);
     };
     match healthcheck::check(http, probe) {
@@ -147,7 +145,8 @@ fn create_topics(
     others: &[String],
     timeout: Duration,
 ) -> anyhow::Result<u8> {
-    let kafka = config.kafka().context("this program reads no topic")?;
+    let common = config.common().context("this program reads no topic")?;
+    let kafka = &common.kafka;
     let groups = config.groups().into_iter().map(str::to_owned);
     let groups = groups.chain(others.iter().cloned()).collect();
     let runtime = runtime::Builder::new_multi_thread()

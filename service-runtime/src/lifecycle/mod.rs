@@ -21,6 +21,6 @@ mod supervisor;
 mod tests;
 mod topics;
 
-pub use config::{LifecycleConfig, ServiceConfig};
+pub use config::{LifecycleConfig, ProcessConfig, ServiceConfig};
 pub use entry::{install_crypto, main};
 pub use shutdown::{Part, Shutdown};

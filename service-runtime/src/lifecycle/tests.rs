@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{LifecycleConfig, ServiceConfig, Shutdown, entry::start};
+use super::{ProcessConfig, ServiceConfig, Shutdown, entry::start};
 use crate::{
     config::{Reader, SecretString},
-    http::HttpConfig,
-    kafka::KafkaConfig,
-    telemetry::LogConfig,
+    service::CommonConfig,
 };
 
 const CHILD: &str = "SERVICE_RUNTIME_TEST_CHILD";
@@ -21,10 +19,7 @@ const CHILD: &str = "SERVICE_RUNTIME_TEST_CHILD";
 const DEADLINE: Duration = Duration::from_secs(20);
 
 struct Config {
-    log: LogConfig,
-    lifecycle: LifecycleConfig,
-    http: HttpConfig,
-    kafka: KafkaConfig,
+    common: CommonConfig,
     mode: String,
     _password: Option<SecretString>,
 }
@@ -32,29 +27,18 @@ struct Config {
 impl ServiceConfig for Config {
     fn read(reader: &mut Reader) -> Self {
         Self {
-            log: LogConfig::read(reader),
-            lifecycle: LifecycleConfig::read(reader),
-            http: HttpConfig::read(reader, 0),
-            kafka: KafkaConfig::read(reader, "test-service"),
+            common: CommonConfig::read(reader, "test-service", 0, "sqlite://unused.db"),
             mode: reader.get("MODE", "wait".to_owned(), "What the service does"),
             _password: reader.secret("PASSWORD", "Never shown"),
         }
     }
 
-    fn log(&self) -> &LogConfig {
-        &self.log
+    fn process(&self) -> &ProcessConfig {
+        &self.common.process
     }
 
-    fn lifecycle(&self) -> &LifecycleConfig {
-        &self.lifecycle
-    }
-
-    fn http(&self) -> Option<&HttpConfig> {
-        Some(&self.http)
-    }
-
-    fn kafka(&self) -> Option<&KafkaConfig> {
-        Some(&self.kafka)
+    fn common(&self) -> Option<&CommonConfig> {
+        Some(&self.common)
     }
 }
 

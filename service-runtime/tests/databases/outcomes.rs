@@ -26,7 +26,6 @@ use service_runtime::participant::{
 use test_support::{Test, TestDatabase, test};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{Fresh, eventually, execute, number, row};
 
@@ -157,13 +156,13 @@ struct World {
 struct Running {
     shutdown: Shutdown,
     participant: JoinHandle<Result<(), LoopError>>,
-    stop: CancellationToken,
+    stop: Shutdown,
     worker: Option<JoinHandle<()>>,
 }
 
 impl Running {
     async fn end(self) {
-        self.stop.cancel();
+        self.stop.trigger();
         if let Some(worker) = self.worker {
             worker.await.unwrap();
         }
@@ -223,7 +222,7 @@ impl World {
 
     /// Starts the participant, with a worker for this many jobs at a time.
     fn start(&self, concurrency: usize) -> Running {
-        let (shutdown, stop) = (Shutdown::new(), CancellationToken::new());
+        let (shutdown, stop) = (Shutdown::new(), Shutdown::new());
         let participant = self.participant();
         let config = WorkerConfig {
             concurrency,

@@ -17,13 +17,13 @@ use service_runtime::{
         Backoff, GateError, HistoryGate, Job, JobHandler, JobResult, JobState, NewJob, Pause,
         Worker, WorkerConfig,
     },
+    lifecycle::Shutdown,
 };
 use test_support::{Kind, Test, TestDatabase, test};
 use tokio::{
     sync::{Barrier, Notify},
     task::JoinHandle,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{Fresh, Logs, eventually, execute, insert, mail, number, row};
 
@@ -106,13 +106,13 @@ struct Running {
     attempts: Arc<AtomicUsize>,
     gate: Gate,
     wake: Arc<Notify>,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
     task: JoinHandle<()>,
 }
 
 impl Running {
     async fn stop(self) -> usize {
-        self.shutdown.cancel();
+        self.shutdown.trigger();
         self.task.await.unwrap();
         self.attempts.load(SeqCst)
     }
@@ -145,7 +145,7 @@ where
         config,
         Arc::clone(&wake),
     );
-    let shutdown = CancellationToken::new();
+    let shutdown = Shutdown::new();
     Running {
         attempts,
         gate: gate.clone(),
@@ -253,13 +253,13 @@ async fn a_job_that_falls_due_after_the_gate_was_asked_waits_for_the_next_time(
         asked: Arc::clone(&asked),
     };
     let wake = Arc::new(Notify::new());
-    let shutdown = CancellationToken::new();
+    let shutdown = Shutdown::new();
     let worker = Worker::new(database.clone(), handler, gate, quick(), wake);
     let task = tokio::spawn(worker.run(shutdown.clone()));
     eventually("the gate is asked again", async || asked.load(SeqCst) > 3).await;
     ended(database, "a", JobState::Done).await;
     assert_eq!(row(database, "b").await.attempts, 0);
-    shutdown.cancel();
+    shutdown.trigger();
     task.await.unwrap();
 }
 
@@ -518,7 +518,7 @@ async fn on_shutdown_running_jobs_finish_and_no_other_starts(database: TestDatab
         })
     });
     eventually("the job runs", async || running.attempts.load(SeqCst) == 1).await;
-    running.shutdown.cancel();
+    running.shutdown.trigger();
     insert(database, &[mail("b", 0)]).await;
     running.wake.notify_one();
     assert!(!running.task.is_finished());

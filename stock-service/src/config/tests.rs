@@ -16,10 +16,10 @@ fn problems(environment: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn nothing_has_to_be_set() {
     let (config, _) = Config::load(None, [("", ""); 0]).unwrap();
-    assert_eq!(config.http.port, 8081);
+    assert_eq!(config.common.http.port, 8081);
     assert_eq!(config.participant.group, "stock");
-    assert_eq!(config.kafka.client_id, "stock-service");
-    assert_eq!(config.database.url.expose_secret(), DATABASE_URL);
+    assert_eq!(config.common.kafka.client_id, "stock-service");
+    assert_eq!(config.common.database.url.expose_secret(), DATABASE_URL);
     assert_eq!(config.unknown_product, UnknownProduct::Reject);
     assert_eq!(Ok(config.catalogue), Catalogue::built_in());
 }

@@ -87,14 +87,14 @@ async fn world(database: TestDatabase) -> World {
     }
     let fresh = Fresh::new(database).await;
     let mut config = defaults();
-    config.kafka.bootstrap_servers = mock.bootstrap_servers();
-    config.kafka.create_topics = false;
-    config.kafka.fetch_wait_max = Duration::from_millis(20);
-    config.database = fresh.config.clone();
+    config.common.kafka.bootstrap_servers = mock.bootstrap_servers();
+    config.common.kafka.create_topics = false;
+    config.common.kafka.fetch_wait_max = Duration::from_millis(20);
+    config.common.database = fresh.config.clone();
     config.catalogue = catalogue(&[("book order", 5)]);
     World {
         _mock: mock,
-        producer: KafkaProducer::new(&config.kafka).unwrap(),
+        producer: KafkaProducer::new(&config.common.kafka).unwrap(),
         running: Running::start(config).await,
         fresh,
     }
@@ -168,9 +168,9 @@ async fn without_database_and_broker_the_service_lives_and_says_what_is_missing(
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = gone.local_addr().unwrap();
     drop(gone);
-    config.kafka.bootstrap_servers = nobody.to_string();
-    config.database = DatabaseConfig::new(format!("postgres://nobody@{nobody}/stock"));
-    config.database.acquire_timeout = Duration::from_millis(200);
+    config.common.kafka.bootstrap_servers = nobody.to_string();
+    config.common.database = DatabaseConfig::new(format!("postgres://nobody@{nobody}/stock"));
+    config.common.database.acquire_timeout = Duration::from_millis(200);
     let running = Running::start(config).await;
 
     assert_eq!(running.get("/health/live").await.0, 200);
@@ -187,8 +187,8 @@ async fn without_database_and_broker_the_service_lives_and_says_what_is_missing(
 async fn a_database_that_vanished_does_not_hold_the_end_back(database: TestDatabase) {
     let proxy = Proxy::to(database.url()).await.unwrap();
     let mut config = defaults();
-    config.kafka.bootstrap_servers = "127.0.0.1:1".to_owned();
-    config.database = DatabaseConfig::new(proxy.url());
+    config.common.kafka.bootstrap_servers = "127.0.0.1:1".to_owned();
+    config.common.database = DatabaseConfig::new(proxy.url());
     proxy.vanish_at("INSERT INTO stock");
     let running = Running::start(config).await;
     eventually("the outage", async || proxy.has_vanished()).await;
@@ -203,7 +203,7 @@ async fn a_database_of_a_newer_version_ends_the_service_with_the_reason(database
         .await
         .unwrap();
     let mut config = defaults();
-    config.database = fresh.config.clone();
+    config.common.database = fresh.config.clone();
     let running = Running::start(config).await;
     let error = format!("{:#}", running.service.await.unwrap().unwrap_err());
     assert!(error.starts_with("stock-service: participant: "), "{error}");

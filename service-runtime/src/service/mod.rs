@@ -2,6 +2,12 @@
 //!
 //! A service is alive as long as all of its parts are. The first part that fails ends the others,
 //! and its reason is what the service ends with: nothing goes on half alive.
+//!
+//! A service opens a [`Base`] from its [`CommonConfig`], makes its participants of it, serves its
+//! routes, adds its other parts and runs.
+
+mod base;
+mod config;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -15,6 +21,9 @@ use crate::health::Component;
 use crate::jobs::Backoff;
 use crate::kafka::KafkaProducer;
 use crate::lifecycle::Shutdown;
+
+pub use base::Base;
+pub use config::CommonConfig;
 
 /// Waits between attempts to reach a database that is down at start.
 const DATABASE_BACKOFF: Backoff = Backoff {
