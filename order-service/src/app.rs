@@ -80,9 +80,9 @@ impl App {
             storage: self.storage.clone(),
             longest_wait: self.config.answer_within(),
             // Waiting is cheap, but it must not use up the requests that may be under way,
-            seats: Arc::new(Semaphore::new(http.max_in_flight / 2)),
+            seats: Arc::new(Semaphore::new((http.max_in_flight / 2).max(1))),
             // nor streaming the connections.
-            stream_seats: Arc::new(Semaphore::new(http.max_connections / 2)),
+            stream_seats: Arc::new(Semaphore::new((http.max_connections / 2).max(1))),
             shutdown: self.base.shutdown.clone(),
         })
     }

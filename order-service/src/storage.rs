@@ -16,6 +16,9 @@ pub enum StorageError {
     /// The database was not reached since the start.
     #[error("the database is not ready yet")]
     NotReady,
+    /// It did not answer in time.
+    #[error("the database does not answer")]
+    NoAnswer,
     /// A request to it failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -47,7 +50,7 @@ impl StorageError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::NotReady => true,
+            Self::NotReady | Self::NoAnswer => true,
             Self::Database(error) => error.class() != ErrorClass::Bug,
         }
     }

@@ -107,23 +107,17 @@ impl Client {
         answer(&url, request, StatusCode::CREATED).await
     }
 
-    /// The order once it is `until`, or at its end.
+    /// The order once the stock service has decided.
     pub(crate) async fn follow(
         &self,
         placed: &Placed,
-        until: &str,
         within: Duration,
     ) -> Result<State, ClientError> {
         let url = format!(
-            "{}/api/v1/orders/{}?wait={}s&until={}",
+            "{}/api/v1/orders/{}?wait={}s&until=RESERVED",
             self.urls.order,
             placed.order_id,
             within.as_secs(),
-            if until == "RESERVED" {
-                until
-            } else {
-                "SHIPPED"
-            },
         );
         answer(&url, self.http.get(&url), StatusCode::OK).await
     }

@@ -63,7 +63,11 @@ impl History {
             .partition;
         entries.sort_by_key(|entry| (entry.partition == home, entry.offset));
         if let Some(moment) = moment {
-            entries.retain(|entry| moment.reaches(entry, home));
+            // Up to the first that had not happened: clocks of writers may differ.
+            let happened = entries
+                .iter()
+                .take_while(|entry| moment.reaches(entry, home));
+            entries.truncate(happened.count());
         }
         let mut state = OrderState::default();
         for entry in &entries {

@@ -256,13 +256,14 @@ async fn a_bad_place_to_go_on_is_answered_with_400_that_names_it(database: TestD
     log.bring(&service, order_id("a"), OrderStatus::Pending)
         .await;
     for path in [ALL, &path("a")] {
-        let get = Request::get(path)
-            .header("Accept", "text/event-stream")
-            .header("Last-Event-ID", "17");
-        assert_eq!(
-            get.send(service.address).await.fields(400),
-            ["Last-Event-ID"]
-        );
+        // No position, and one of a log that has more than this one.
+        for last in ["17", "0:5000"] {
+            let get = Request::get(path)
+                .header("Accept", "text/event-stream")
+                .header("Last-Event-ID", last);
+            let answer = get.send(service.address).await;
+            assert_eq!(answer.fields(400), ["Last-Event-ID"], "{last}");
+        }
     }
 }
 

@@ -103,7 +103,7 @@ pub(crate) struct Shared<D> {
     settings: ParticipantSettings,
     log_health: Component,
     /// Known once the log was looked at; see [`Shared::partitions`].
-    identity: OnceLock<LogIdentity>,
+    identity: Arc<OnceLock<LogIdentity>>,
 }
 
 impl<D> std::fmt::Debug for Shared<D> {
@@ -137,7 +137,7 @@ impl<D: Decider> Participant<D> {
             producer,
             progress: Progress::default(),
             log_health: parts.health.component(&format!("log of {}", parts.name)),
-            identity: OnceLock::new(),
+            identity: Arc::default(),
             settings: parts.settings,
             group,
             topic,
@@ -160,6 +160,7 @@ impl<D: Decider> Participant<D> {
             self.shared.database.clone(),
             self.shared.store.clone(),
             self.shared.log_ends.clone(),
+            Arc::clone(&self.shared.identity),
         )
     }
 

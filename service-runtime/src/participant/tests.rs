@@ -360,7 +360,7 @@ impl Shared<Arc<Reserve>> {
             progress: Progress::default(),
             settings: self.settings.clone(),
             log_health: Health::new(&Shutdown::new()).component("other"),
-            identity: self.identity.clone(),
+            identity: Arc::clone(&self.identity),
         }
     }
 }

@@ -201,7 +201,9 @@ fn event(order_id: OrderId, status: OrderStatus, writer: &str) -> EncodedEvent {
 
 async fn an_order_is_decided_and_its_outcome_read_back_from_the_log(database: TestDatabase) {
     let world = world(database).await;
-    let (shutdown, running) = world.start();
+    let (participant, shutdown) = (world.participant(), Shutdown::new());
+    let gate = participant.gate();
+    let running = tokio::spawn(participant.run(shutdown.clone()));
     let order_id = OrderId::from_idempotency_key("test", "flow");
     world
         .append(&event(order_id, OrderStatus::Pending, "order-service"))
@@ -210,7 +212,6 @@ async fn an_order_is_decided_and_its_outcome_read_back_from_the_log(database: Te
     let home = home_partition(order_id, PARTITIONS);
     assert_eq!(world.ends().end(home).await.unwrap(), 2);
     // Rule R11: the gate opens once the rows are as far as the log.
-    let gate = world.participant().gate();
     let open = tokio::time::timeout(DEADLINE, async {
         while !gate.read_past_now(home).await.unwrap() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -258,13 +259,19 @@ async fn a_log_that_is_shorter_than_the_database_stops_the_participant(database:
         .execute(world.database.pool())
         .await
         .unwrap();
-    let (_shutdown, running) = world.start();
-    let error = ended(running).await.unwrap_err().to_string();
+    let participant = world.participant();
+    let gate = participant.gate();
+    let before = gate.read_past_now(1).await.unwrap();
+    let error = participant.run(Shutdown::new()).await.unwrap_err();
+    let error = error.to_string();
     assert!(
         error.contains("the log ends at offset 0 of partition 1"),
         "{error}"
     );
     assert!(error.contains("read up to 50"), "{error}");
+    // Rule R11: no job is run by what is known of another log.
+    let after = gate.read_past_now(1).await.unwrap();
+    assert_eq!((before, after), (false, false));
 }
 
 /// Rules R4 and R6: the database says which cluster and how many partitions it was filled from.
@@ -334,11 +341,14 @@ async fn the_gate_is_shut_and_not_stuck_while_the_database_is_away(database: Tes
     let url = database.url().to_owned();
     let world = world(database).await;
     let (proxy, participant) = losing(&url, &world, "participant_positions").await;
-    let gate = participant.gate();
+    let (gate, shutdown) = (participant.gate(), Shutdown::new());
+    let running = tokio::spawn(participant.run(shutdown.clone()));
+    eventually("the outage", async || proxy.has_vanished()).await;
     let asked = tokio::time::timeout(Duration::from_secs(15), gate.read_past_now(0)).await;
     let error = asked.unwrap().unwrap_err().to_string();
-    assert!(error.contains("did not answer"), "{error}");
-    assert!(proxy.has_vanished());
+    assert!(error.contains("database: "), "{error}");
+    shutdown.trigger();
+    ended(running).await.unwrap();
 }
 
 /// Rule R1. Two groups, so that both instances read every record, as one does that lost its

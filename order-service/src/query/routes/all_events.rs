@@ -14,8 +14,8 @@ use crate::refusal;
 ///
 /// Server-Sent Events: one for each event that moves an order on, from now on. The id of an event says how much of
 /// the log was told with it, so a client that comes back with `Last-Event-ID` misses nothing, whichever instance
-/// answers. Events of one order come in order; between orders nothing is promised. A client that falls behind is
-/// dropped, and resumes in the same way.
+/// answers. Events come by time, those of one order in order (but for a first one without key, if its writer's
+/// clock is wrong). A client that falls behind is dropped, and resumes in the same way.
 #[utoipa::path(
     get,
     path = "/api/v1/orders/events",
@@ -28,7 +28,7 @@ use crate::refusal;
     responses(
         (status = 200, description = "The stream; a comment every 15 s while nothing happens",
             body = Notice, content_type = "text/event-stream"),
-        (status = 400, description = "Last-Event-ID cannot be read",
+        (status = 400, description = "Last-Event-ID cannot be read, or is of another log",
             body = Problem, content_type = Problem::CONTENT_TYPE),
         (status = 503, description = "The read model cannot be used now, or there are too many streams",
             body = Problem, content_type = Problem::CONTENT_TYPE,
@@ -39,7 +39,7 @@ pub(super) async fn stream_events(
     State(lookup): State<Lookup>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let told = last_event_id(&headers)?;
+    let told = last_event_id(&lookup, &headers).await?;
     let seat = stream_seat(&lookup)?;
     let stream = stream::of_all(lookup, told, seat).await;
     stream.map_err(|error| refusal::storage(&error))

@@ -1,7 +1,7 @@
 //! `GET /api/v1/orders/{id}/events`.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use base_domains::OrderId;
 use service_runtime::http::{Json, Path, Problem, Query};
@@ -61,14 +61,16 @@ pub(super) async fn get_events(
     if known.map_err(|error| refused(&error))?.is_none() {
         return Err(not_found(format!("there is no order {order_id}")));
     }
+    let vary = [(header::VARY, "accept")];
     if accept::prefers(&headers, ("text", "event-stream"), ("application", "json")) {
-        let told = last_event_id(&headers)?.unwrap_or_default();
+        let told = last_event_id(&lookup, &headers).await?.unwrap_or_default();
         let seat = stream_seat(&lookup)?;
         let stream = stream::of_one(lookup, order_id, told, seat).await;
-        return stream.map_err(|error| refusal::storage(&error));
+        let stream = stream.map_err(|error| refusal::storage(&error))?;
+        return Ok((vary, stream).into_response());
     }
     let history = history(&lookup, order_id, moment).await?;
-    Ok(Json(history).into_response())
+    Ok((vary, Json(history)).into_response())
 }
 
 async fn history(

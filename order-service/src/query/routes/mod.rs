@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use super::lookup::{Lookup, LookupError};
 use super::parameters::BadParameter;
+use super::store;
 use super::stream::Position;
 use crate::refusal;
 
@@ -35,14 +36,19 @@ fn bad_parameter(bad: BadParameter) -> Problem {
 }
 
 /// Where a stream goes on: `Last-Event-ID` of the request.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+async fn last_event_id(lookup: &Lookup, headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     const NAME: &str = "Last-Event-ID";
     let Some(value) = headers.get(NAME) else {
         return Ok(None);
     };
-    let position = value.to_str().ok().and_then(|text| text.parse().ok());
-    let problem = || refusal::bad_request(NAME, "must be the id of an event of these streams");
-    position.map(Some).ok_or_else(problem)
+    let bad = |message: &str| refusal::bad_request(NAME, message);
+    let told: Option<Position> = value.to_str().ok().and_then(|text| text.parse().ok());
+    let told = told.ok_or_else(|| bad("must be the id of an event of these streams"))?;
+    let newest = store::newest(&lookup.storage).await;
+    if told.is_ahead_of(&newest.map_err(|error| refusal::storage(&error))?) {
+        return Err(bad("names events that this log does not have"));
+    }
+    Ok(Some(told))
 }
 
 /// A place for one more stream.

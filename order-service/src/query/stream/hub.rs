@@ -19,6 +19,8 @@ use crate::storage::{Storage, StorageError};
 
 /// Steps that are kept for those who stream; who falls further behind is dropped.
 const KEPT: usize = 1024;
+/// Longest time for one reading: a database that vanished must hold up nobody who asks.
+const READ_LIMIT: Duration = Duration::from_secs(5);
 /// Another instance may have folded a partition, and nobody wakes us for that.
 const REREAD: Duration = Duration::from_secs(1);
 
@@ -49,7 +51,7 @@ impl Hub {
         let mut sent = self.sent.lock().await;
         let position = match sent.as_ref() {
             Some(position) => position.clone(),
-            None => store::newest(&self.storage).await?,
+            None => limited(store::newest(&self.storage)).await?,
         };
         // Under the lock, so that nothing is sent in between.
         let steps = self.steps.subscribe();
@@ -60,16 +62,21 @@ impl Hub {
     /// Sends what is new until `shutdown`. Without it every stream is silent.
     pub async fn run(self, shutdown: Shutdown) {
         let mut changes = self.waiters.subscribe_all();
-        while !shutdown.is_cancelled() {
-            if let Err(error) = self.send_new().await {
-                tracing::warn!(%error, "The newest events of orders cannot be read.");
-                sleep(REREAD).await;
+        let work = async {
+            loop {
+                if let Err(error) = self.send_new().await {
+                    tracing::warn!(%error, "The newest events of orders cannot be read.");
+                    sleep(REREAD).await;
+                }
+                tokio::select! {
+                    () = sleep(REREAD) => {}
+                    _ = changes.changed() => {}
+                }
             }
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = sleep(REREAD) => {}
-                _ = changes.changed() => {}
-            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            never = work => never,
         }
     }
 
@@ -82,7 +89,7 @@ impl Hub {
             return Ok(());
         };
         loop {
-            let steps = store::steps_after(&self.storage, position).await?;
+            let steps = limited(store::steps_after(&self.storage, position)).await?;
             if steps.is_empty() {
                 return Ok(());
             }
@@ -91,6 +98,16 @@ impl Hub {
                 // Nobody may listen any more.
                 self.steps.send(step).ok();
             }
+            // A backlog is no reason to drop those who would take it.
+            tokio::task::yield_now().await;
         }
     }
+}
+
+/// A reading that takes too long is given up, as one of a database that is down.
+pub(super) async fn limited<T>(
+    reading: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    let limit = tokio::time::timeout(READ_LIMIT, reading);
+    limit.await.unwrap_or(Err(StorageError::NoAnswer))
 }

@@ -27,6 +27,7 @@ use super::waiting::Waiter;
 use crate::storage::StorageError;
 
 pub use hub::Hub;
+use hub::limited;
 pub(super) use notice::{Notice, Step};
 pub(super) use position::Position;
 
@@ -112,7 +113,7 @@ fn answer(events: impl Stream<Item = Result<Event, axum::Error>> + Send + 'stati
 impl One {
     /// Reads what was not told yet; whether the order has ended.
     async fn read(&mut self) -> Result<bool, StorageError> {
-        let steps = store::steps_of(&self.lookup.storage, self.order_id).await?;
+        let steps = limited(store::steps_of(&self.lookup.storage, self.order_id)).await?;
         let ended = steps.iter().any(|step| step.status.is_terminal());
         let new = |step: &Step| step.offset > self.told.told(step.partition);
         self.next = steps.into_iter().filter(new).collect();
@@ -121,7 +122,7 @@ impl One {
 
     /// The next step; `None` after the last one of an order that ended.
     async fn step(&mut self) -> Option<Step> {
-        loop {
+        while !self.lookup.shutdown.is_cancelled() {
             if let Some(step) = self.next.pop_front() {
                 return Some(step);
             }
@@ -133,17 +134,18 @@ impl One {
                 tokio::select! {
                     () = self.waiter.changed() => {}
                     () = sleep(REREAD) => {}
-                    () = self.lookup.shutdown.cancelled() => return None,
+                    () = self.lookup.shutdown.cancelled() => {}
                 }
             }
         }
+        None
     }
 }
 
 impl All {
     /// The next step that was not told; `None` for a client that fell behind.
     async fn step(&mut self) -> Option<Step> {
-        loop {
+        while !self.lookup.shutdown.is_cancelled() {
             let step = match self.next.pop_front() {
                 Some(step) => step,
                 None if self.caught_up => self.newest().await?,
@@ -156,11 +158,14 @@ impl All {
                 return Some(step);
             }
         }
+        None
     }
 
-    /// Reads more of what was missed. The subscription is older, so nothing falls between the two.
+    /// Reads more of what was missed. The subscription is always older than the last reading, so nothing falls
+    /// between the two; before that it is renewed, lest a long past overrun it.
     async fn catch_up(&mut self) -> Option<()> {
-        let missed = store::steps_after(&self.lookup.storage, &self.told).await;
+        self.steps = self.steps.resubscribe();
+        let missed = limited(store::steps_after(&self.lookup.storage, &self.told)).await;
         self.next = missed.map_err(|error| read_failed(&error)).ok()?.into();
         self.caught_up = self.next.is_empty();
         Some(())

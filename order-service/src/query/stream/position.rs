@@ -21,6 +21,12 @@ impl Position {
         self.0.get(&partition).copied().unwrap_or(-1)
     }
 
+    /// Whether it tells of more than there is: it is one of another log.
+    pub(in crate::query) fn is_ahead_of(&self, newest: &Self) -> bool {
+        let mut partitions = self.0.iter();
+        partitions.any(|(partition, offset)| *offset > newest.told(*partition))
+    }
+
     /// Notes what was told; `false` if it had been told before.
     pub(in crate::query) fn advance(&mut self, partition: i32, offset: i64) -> bool {
         let further = offset > self.told(partition);
@@ -87,6 +93,15 @@ mod tests {
         assert!(!position.advance(1, 4));
         assert!(position.advance(1, 6));
         assert_eq!((position.told(1), position.told(0)), (6, -1));
+    }
+
+    #[test]
+    fn a_position_of_another_log_is_ahead() {
+        let newest: Position = "0:17,2:3".parse().unwrap();
+        for (text, ahead) in [("-", false), ("0:17", false), ("0:18", true), ("1:0", true)] {
+            let position: Position = text.parse().unwrap();
+            assert_eq!(position.is_ahead_of(&newest), ahead, "{text}");
+        }
     }
 
     #[test]

@@ -138,6 +138,8 @@ async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) 
     };
     let config = HttpConfig {
         address: Ipv4Addr::LOCALHOST.into(),
+        // Nobody should have to wait long until a client that reads nothing is cut off.
+        write_timeout: Duration::from_secs(2),
         ..HttpConfig::default()
     };
     let router = http::router(info, routes, &Health::new(shutdown), &config);
