@@ -123,13 +123,16 @@ impl fmt::Display for Choice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded { instead: None } => {
-                write!(formatter, "The black-box tests run on the embedded broker.")
+                write!(
+                    formatter,
+                    "The black-box tests run on the embedded broker, SQLite and mail files."
+                )
             }
             Self::Embedded {
                 instead: Some(reason),
             } => write!(
                 formatter,
-                "The black-box tests run on the embedded broker: {reason}."
+                "The black-box tests run on the embedded broker, SQLite and mail files: {reason}."
             ),
             Self::Container => write!(
                 formatter,
@@ -139,7 +142,7 @@ impl fmt::Display for Choice {
             Self::Given(servers) => {
                 write!(
                     formatter,
-                    "The black-box tests run on the Kafka at {servers}."
+                    "The black-box tests run on the Kafka at {servers}, SQLite and mail files."
                 )
             }
         }

@@ -9,6 +9,7 @@
 // A test fails by panicking, in its harness too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod aftermath;
 pub mod broker;
 pub mod client;
 pub mod database;

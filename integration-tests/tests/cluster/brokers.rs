@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use integration_tests::aftermath::DELIVERY_TIMEOUT;
 use integration_tests::wait::eventually_within;
 use integration_tests::{System, SystemBuilder};
 use test_support::containers::KafkaCluster;
@@ -9,10 +10,6 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 /// A broker may have to start, and then to catch up.
 const JOINING: Duration = Duration::from_secs(120);
-
-/// `KAFKA_DELIVERY_TIMEOUT` of the tests, and what an answer may take on top of it.
-pub(crate) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(3);
-pub(crate) const MARGIN: Duration = Duration::from_secs(3);
 
 /// A static is never dropped, so [`end`] takes it out.
 static CLUSTER: Mutex<Option<KafkaCluster>> = Mutex::const_new(None);
@@ -36,7 +33,7 @@ pub(crate) async fn system_on(cluster: &KafkaCluster) -> System {
     let system = SystemBuilder::new()
         .on(&cluster.bootstrap_servers())
         .set("KAFKA_TOPIC_REPLICATION", "3")
-        .set("KAFKA_DELIVERY_TIMEOUT", "3s")
+        .set("KAFKA_DELIVERY_TIMEOUT", DELIVERY_TIMEOUT)
         .start()
         .await;
     all_in_sync(&system).await;

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use base_domains::home_partition;
+use integration_tests::aftermath::verify;
 use integration_tests::broker::containers;
 use integration_tests::invariants::one_more_order;
 use integration_tests::pace::lasting;
 use integration_tests::traffic::{Answers, Traffic};
 use test_support::{Test, test};
 
-use crate::aftermath::verify;
 use crate::brokers::{self, all_in_sync, leader, system_on};
 
 const CLIENTS: usize = 6;

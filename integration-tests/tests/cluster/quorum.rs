@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use integration_tests::aftermath::verify;
 use integration_tests::broker::containers;
 use integration_tests::invariants::one_more_order;
 use integration_tests::pace::lasting;
@@ -9,7 +10,6 @@ use integration_tests::traffic::Traffic;
 use integration_tests::wait::eventually_within;
 use test_support::{Test, test};
 
-use crate::aftermath::verify;
 use crate::brokers::{self, all_in_sync, leader, system_on};
 
 const CLIENTS: usize = 6;

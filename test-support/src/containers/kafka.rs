@@ -1,9 +1,9 @@
 //! One Kafka broker.
 
 use testcontainers_modules::kafka::apache;
-use testcontainers_modules::testcontainers::ImageExt;
+use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
 
-use super::Container;
+use super::{Container, on_fixed_ports};
 
 const TAG: &str = "4.3.1";
 
@@ -11,7 +11,7 @@ const TAG: &str = "4.3.1";
 #[derive(Debug)]
 pub struct Kafka {
     bootstrap_servers: String,
-    _container: Container<apache::Kafka>,
+    container: Container<apache::Kafka>,
 }
 
 impl Kafka {
@@ -20,21 +20,41 @@ impl Kafka {
     /// # Errors
     /// No engine answers, the image cannot be had, or the broker does not start.
     pub fn start() -> Result<Self, String> {
-        let request = apache::Kafka::default()
-            .with_jvm_image()
-            .with_tag(TAG)
-            .with_env_var("KAFKA_HEAP_OPTS", "-Xmx384m")
-            .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
-            .with_env_var("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "1")
-            // One broker cannot keep the three copies that are the default.
-            .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
-            .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1");
+        Self::from(request())
+    }
+
+    /// As [`start`](Self::start), for a test that stops it: its address and its data stay.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_to_be_stopped() -> Result<Self, String> {
+        Self::from(on_fixed_ports(request(), &[apache::KAFKA_PORT.as_u16()])?)
+    }
+
+    fn from(request: ContainerRequest<apache::Kafka>) -> Result<Self, String> {
         let container = Container::start(request)?;
         Ok(Self {
-            // The broker advertises `localhost`, which may be an IPv6 address first.
+            // The broker advertises 127.0.0.1, and the engine may say `localhost`: that is another
+            // connection, but the same broker.
             bootstrap_servers: container.address(apache::KAFKA_PORT.as_u16())?,
-            _container: container,
+            container,
         })
+    }
+
+    /// Stops it; what it has stays.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn stop(&self) -> Result<(), String> {
+        self.container.stop()
+    }
+
+    /// Starts it again, without waiting until it is there.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn start_again(&self) -> Result<(), String> {
+        self.container.start_again()
     }
 
     /// What a client sets as `bootstrap.servers`.
@@ -42,4 +62,16 @@ impl Kafka {
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
     }
+}
+
+fn request() -> ContainerRequest<apache::Kafka> {
+    apache::Kafka::default()
+        .with_jvm_image()
+        .with_tag(TAG)
+        .with_env_var("KAFKA_HEAP_OPTS", "-Xmx384m")
+        .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .with_env_var("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "1")
+        // One broker cannot keep the three copies that are the default.
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
 }
