@@ -35,7 +35,8 @@ pub struct PaymentConfig {
     pub gateway: Option<HttpSettings>,
     /// For the answer to one request.
     pub timeout: Duration,
-    /// A charge or refund that is older is looked up before it is asked for.
+    /// How long the gateway remembers idempotency keys. A charge or refund that is older than half of
+    /// it is looked up before it is asked for: an attempt takes time, and clocks differ.
     pub key_lifetime: Duration,
     /// Most charges at a time, and most refunds.
     pub concurrency: usize,
@@ -94,7 +95,7 @@ impl PaymentConfig {
             key_lifetime: reader.duration(
                 "PAYMENT_KEY_LIFETIME",
                 DAY,
-                "how long the gateway remembers idempotency keys; what is older is looked up first",
+                "how long the gateway remembers idempotency keys; what is older than half of it is looked up first",
             ),
             concurrency: reader.get_in(
                 "PAYMENT_CONCURRENCY",

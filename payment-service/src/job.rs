@@ -113,7 +113,7 @@ pub struct PaymentHandler<G> {
 }
 
 impl<G: PaymentGateway> PaymentHandler<G> {
-    /// A handler for jobs of one kind, in a database of this kind. A job that is older than
+    /// A handler for jobs of one kind, in a database of this kind. A job that is older than half of
     /// `key_lifetime` is looked up first; `refunds` is notified when a charge ordered a refund.
     pub fn new(
         operation: Operation,
@@ -150,18 +150,22 @@ impl<G: PaymentGateway> PaymentHandler<G> {
     }
 
     async fn ask(&self, job: &Job, request: &Request) -> Result<Answer, Unknown> {
-        let age = Duration::from_millis(
-            job.leased_at
-                .saturating_sub(job.age_from)
-                .max(0)
-                .unsigned_abs(),
-        );
-        if age > self.key_lifetime
+        let age = job.leased_at.saturating_sub(job.known_since()).max(0);
+        let age = Duration::from_millis(age.unsigned_abs());
+        // The other half is for the clocks, and for what passes between the lease and the request. A
+        // look-up too many does no harm; one too few may move money twice.
+        if age >= self.key_lifetime / 2
             && let Some(known) = self.gateway.find(request).await?
+            && self.is_final(&known)
         {
             return Ok(known);
         }
         self.gateway.submit(request).await
+    }
+
+    /// A declined refund moved nothing: an operator who retries it wants it to be asked for again.
+    fn is_final(&self, known: &Answer) -> bool {
+        self.operation == Operation::Charge || matches!(known, Answer::Accepted { .. })
     }
 
     /// What the order is told of an answer to its charge.
@@ -190,7 +194,7 @@ impl<G: PaymentGateway> PaymentHandler<G> {
             Action::Reject => OrderEvent::new(OrderStatus::Rejected, charge.order)
                 .with_reason(reason::PAYMENT_DECLINED),
             Action::Refund => {
-                let refund = refund(&payment, order.home_partition, None)?;
+                let refund = refund(&payment, order.home_partition, Some(job.known_since()))?;
                 jobs::insert(tx, self.store.dialect, &[refund]).await?;
                 return Ok(Settlement::done());
             }

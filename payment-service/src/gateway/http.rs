@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POST {base}/charges`, header `Idempotency-Key: charge-{orderId}` | `{"orderId","amount","amountMinor"}` |
 //! | `POST {base}/refunds`, header `Idempotency-Key: refund-{orderId}` | the same and `chargeKey`, `paymentId` |
-//! | `GET {base}/charges/{key}`, `GET {base}/refunds/{key}` | only past the lifetime of keys |
+//! | `GET {base}/charges/{key}`, `GET {base}/refunds/{key}` | only past half the lifetime of keys |
 //!
 //! | answer | means |
 //! |---|---|
