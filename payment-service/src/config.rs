@@ -9,7 +9,7 @@ use service_runtime::lifecycle::{ProcessConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
 use service_runtime::service::CommonConfig;
 
-use crate::gateway::{HttpSettings, check_url};
+use crate::gateway::{HttpSettings, check_url, holds_credentials};
 
 const PORT: u16 = 8083;
 const DATABASE_URL: &str = "sqlite://data/payment.db";
@@ -154,7 +154,10 @@ fn gateway(reader: &mut Reader) -> Option<(SecretString, Option<SecretString>)> 
         "http(s)://[user:password@]host/path of a payment gateway; a built-in sandbox if empty, in which the cents of \
          an order's total decide: .02 is declined, .03 answers at the second try, .04 gets no answer at the first",
     );
-    let token = reader.secret(TOKEN, "bearer token for the gateway");
+    let token = reader.secret(
+        TOKEN,
+        "bearer token for the gateway, instead of user:password in its URL",
+    );
     if url.expose_secret().is_empty() {
         if token.is_some() {
             reader.problem(TOKEN, "is set, but PAYMENT_GATEWAY_URL is not");
@@ -163,6 +166,12 @@ fn gateway(reader: &mut Reader) -> Option<(SecretString, Option<SecretString>)> 
     }
     if let Err(problem) = check_url(url.expose_secret()) {
         reader.problem(NAME, problem);
+    }
+    if token.is_some() && holds_credentials(url.expose_secret()) {
+        reader.problem(
+            TOKEN,
+            "is set, and PAYMENT_GATEWAY_URL holds a user or password; only one of them can be sent",
+        );
     }
     Some((url, token))
 }

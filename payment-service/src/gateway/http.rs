@@ -18,7 +18,7 @@
 //! nothing about the customer's money.
 //!
 //! Redirects are not followed and nothing is repeated here. Credentials (a user and password in the
-//! URL, or a bearer token) go into a header; they are in no error and no log.
+//! URL, or else a bearer token) go into a header; they are in no error and no log.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ const MAX_WORD: usize = 200;
 pub struct HttpSettings {
     /// Its base URL, `http` or `https`; may hold a user and a password.
     pub url: SecretString,
-    /// For `Authorization: Bearer`.
+    /// For `Authorization: Bearer`; not together with a user or password in the URL.
     pub token: Option<SecretString>,
     /// For connecting.
     pub connect_timeout: Duration,
@@ -104,7 +104,7 @@ impl HttpGateway {
     /// Whether credentials go over the network in the clear.
     #[must_use]
     pub fn exposes_credentials(&self) -> bool {
-        let credentials = self.token.is_some() || !self.base.username().is_empty();
+        let credentials = self.token.is_some() || has_credentials(&self.base);
         credentials && self.base.scheme() == "http" && !is_local(&self.base)
     }
 
@@ -135,6 +135,15 @@ impl HttpGateway {
 /// Whether a gateway can be reached by this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), HttpGatewayError> {
     base(url).map(drop)
+}
+
+/// Whether this URL holds a user, a password or both.
+pub(crate) fn holds_credentials(url: &str) -> bool {
+    base(url).is_ok_and(|url| has_credentials(&url))
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 fn base(url: &str) -> Result<Url, HttpGatewayError> {

@@ -14,8 +14,8 @@ use std::future::Future;
 use base_domains::{OrderId, Total};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use http::check_url;
 pub use http::{HttpGateway, HttpGatewayError, HttpSettings};
+pub(crate) use http::{check_url, holds_credentials};
 pub use sandbox::Sandbox;
 
 /// Moves money.
