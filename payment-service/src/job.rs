@@ -132,7 +132,8 @@ impl<G: PaymentGateway> PaymentHandler<G> {
     }
 
     fn request(&self, job: &Job) -> Result<Request, String> {
-        let text = |error: serde_json::Error| error.to_string();
+        // Without its text, which may quote the payload.
+        let text = |error: serde_json::Error| format!("see its column {}", error.column());
         let (amount_minor, payment_id) = match self.operation {
             Operation::Charge => (job.payload_as::<Charge>().map_err(text)?.amount_minor, None),
             Operation::Refund => {
@@ -222,7 +223,7 @@ impl<G: PaymentGateway> JobHandler for PaymentHandler<G> {
         match self.ask(job, &request).await {
             // An operator has to see it: the customer is owed money.
             Ok(Answer::Declined { reason }) if operation == Operation::Refund => {
-                tracing::error!(%order_id, reason, "A refund was declined.");
+                tracing::error!(%order_id, "A refund was declined.");
                 JobResult::Dead { error: reason }
             }
             Ok(answer) => {

@@ -316,12 +316,13 @@ async fn a_payload_that_cannot_be_read_is_a_dead_job(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
     world.read(&[Event::new(Reserved, &order)]).await;
-    sqlx::query("UPDATE jobs SET payload = '{}'")
+    sqlx::query(r#"UPDATE jobs SET payload = '{"amountMinor":"ann@example.org"}'"#)
         .execute(world.database.pool())
         .await
         .unwrap();
     let result = world.work(Charge, &order).await.unwrap();
-    assert!(matches!(result, JobResult::Dead { .. }), "{result:?}");
+    let error = "the payload is not a charge: see its column 32".to_owned();
+    assert_eq!(result, JobResult::Dead { error });
     assert_eq!(world.payment(&order).await.state, State::Pending);
     assert_eq!(world.jobs(&order).await[0].state, JobState::Dead);
 }
