@@ -9,7 +9,7 @@ use service_runtime::lifecycle::{ProcessConfig, ServiceConfig};
 use service_runtime::participant::ParticipantSettings;
 use service_runtime::service::CommonConfig;
 
-use crate::gateway::{HttpSettings, check_url};
+use crate::gateway::{HttpSettings, check_url, holds_credentials};
 
 const PORT: u16 = 8083;
 const DATABASE_URL: &str = "sqlite://data/payment.db";
@@ -35,7 +35,8 @@ pub struct PaymentConfig {
     pub gateway: Option<HttpSettings>,
     /// For the answer to one request.
     pub timeout: Duration,
-    /// A charge or refund that is older is looked up before it is asked for.
+    /// How long the gateway remembers idempotency keys. A charge or refund that is older than half of
+    /// it is looked up before it is asked for: an attempt takes time, and clocks differ.
     pub key_lifetime: Duration,
     /// Most charges at a time, and most refunds.
     pub concurrency: usize,
@@ -94,7 +95,7 @@ impl PaymentConfig {
             key_lifetime: reader.duration(
                 "PAYMENT_KEY_LIFETIME",
                 DAY,
-                "how long the gateway remembers idempotency keys; what is older is looked up first",
+                "how long the gateway remembers idempotency keys; what is older than half of it is looked up first",
             ),
             concurrency: reader.get_in(
                 "PAYMENT_CONCURRENCY",
@@ -153,7 +154,10 @@ fn gateway(reader: &mut Reader) -> Option<(SecretString, Option<SecretString>)> 
         "http(s)://[user:password@]host/path of a payment gateway; a built-in sandbox if empty, in which the cents of \
          an order's total decide: .02 is declined, .03 answers at the second try, .04 gets no answer at the first",
     );
-    let token = reader.secret(TOKEN, "bearer token for the gateway");
+    let token = reader.secret(
+        TOKEN,
+        "bearer token for the gateway, instead of user:password in its URL",
+    );
     if url.expose_secret().is_empty() {
         if token.is_some() {
             reader.problem(TOKEN, "is set, but PAYMENT_GATEWAY_URL is not");
@@ -162,6 +166,12 @@ fn gateway(reader: &mut Reader) -> Option<(SecretString, Option<SecretString>)> 
     }
     if let Err(problem) = check_url(url.expose_secret()) {
         reader.problem(NAME, problem);
+    }
+    if token.is_some() && holds_credentials(url.expose_secret()) {
+        reader.problem(
+            TOKEN,
+            "is set, and PAYMENT_GATEWAY_URL holds a user or password; only one of them can be sent",
+        );
     }
     Some((url, token))
 }

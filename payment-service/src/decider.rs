@@ -130,13 +130,15 @@ impl Work {
         };
         let pending = || Payment::pending(order_id, order.total());
         let payment = self.payments.entry(order_id).or_insert_with(pending);
-        self.changed.insert(order_id);
         if let Some(adopted) = adopted {
+            // Nothing changes if it is what this service appended.
             if payment.paid(&adopted.payment_id) == Action::Withdraw {
+                self.changed.insert(order_id);
                 self.withdraw.insert(order_id);
             }
             return Ok(Decision::Done);
         }
+        self.changed.insert(order_id);
         let traceparent = change.record.header(header::TRACEPARENT);
         let partition = change.home_partition;
         let charge = job::charge(payment, event.order, partition, traceparent, time(change))?;

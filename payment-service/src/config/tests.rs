@@ -35,16 +35,17 @@ fn a_payment_is_never_given_up_and_an_attempt_fits_its_lease() {
 
 #[test]
 fn a_gateway_is_used_when_it_is_set_and_its_credentials_are_not_shown() {
+    let by_password = load(&[(
+        "PAYMENT_GATEWAY_URL",
+        "https://shop:hunter2@pay.example.com/v1",
+    )]);
     let config = load(&[
-        (
-            "PAYMENT_GATEWAY_URL",
-            "https://shop:hunter2@pay.example.com/v1",
-        ),
+        ("PAYMENT_GATEWAY_URL", "https://pay.example.com/v1"),
         ("PAYMENT_GATEWAY_TOKEN", "sesame"),
         ("PAYMENT_CONNECT_TIMEOUT", "1s"),
         ("PAYMENT_TIMEOUT", "2s"),
     ]);
-    let shown = format!("{config:?}");
+    let shown = format!("{by_password:?} {config:?}");
     assert!(
         !shown.contains("hunter2") && !shown.contains("sesame"),
         "{shown}"
@@ -69,6 +70,28 @@ fn a_url_that_cannot_be_used_is_told_without_its_password() {
             "{problems:?}"
         );
         assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+}
+
+/// Two `Authorization` headers would be sent.
+#[test]
+fn a_token_and_credentials_in_the_url_are_not_taken_together() {
+    for url in [
+        "https://shop:hunter2@pay.example.com",
+        "https://shop@pay.example.com",
+        "https://:hunter2@pay.example.com",
+    ] {
+        let problems = problems(&[
+            ("PAYMENT_GATEWAY_URL", url),
+            ("PAYMENT_GATEWAY_TOKEN", "sesame"),
+        ]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let problem = &problems[0];
+        assert!(problem.starts_with("PAYMENT_GATEWAY_TOKEN: "), "{problem}");
+        assert!(
+            !problem.contains("hunter2") && !problem.contains("sesame"),
+            "{problem}"
+        );
     }
 }
 

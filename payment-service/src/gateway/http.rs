@@ -4,28 +4,28 @@
 //! |---|---|
 //! | `POST {base}/charges`, header `Idempotency-Key: charge-{orderId}` | `{"orderId","amount","amountMinor"}` |
 //! | `POST {base}/refunds`, header `Idempotency-Key: refund-{orderId}` | the same and `chargeKey`, `paymentId` |
-//! | `GET {base}/charges/{key}`, `GET {base}/refunds/{key}` | only past the lifetime of keys |
+//! | `GET {base}/charges/{key}`, `GET {base}/refunds/{key}` | only past half the lifetime of keys |
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx, at best with `{"id":"…"}` | the money was moved; without an id the key stands for it |
+//! | 200 or 201 with a JSON object, at best `{"id":"…"}` | the money was moved; without an id the key stands for it |
 //! | 402, at best with `{"reason":"…"}` | declined |
 //! | 404 to a GET | the gateway never had this request |
-//! | everything else, and none in time | unknown: the job asks again with the same key |
+//! | everything else, none in time, and one that breaks off | unknown: the job asks again with the same key |
 //!
-//! So 400, 401 or 409 are repeated too: they tell of a mistake of ours, which can be repaired, and say
+//! So 202 and 204, and a page that a proxy sends with 200, do not count as made.
+//! 400, 401 or 409 are repeated too: they tell of a mistake of ours, which can be repaired, and say
 //! nothing about the customer's money.
 //!
 //! Redirects are not followed and nothing is repeated here. Credentials (a user and password in the
-//! URL, or a bearer token) go into a header; they are in no error and no log.
+//! URL, or else a bearer token) go into a header; they are in no error and no log.
 
 use std::time::Duration;
 
 use base_domains::Total;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Host;
 
 use super::{Answer, Operation, PaymentGateway, Request, Unknown, key};
@@ -40,7 +40,7 @@ const MAX_WORD: usize = 200;
 pub struct HttpSettings {
     /// Its base URL, `http` or `https`; may hold a user and a password.
     pub url: SecretString,
-    /// For `Authorization: Bearer`.
+    /// For `Authorization: Bearer`; not together with a user or password in the URL.
     pub token: Option<SecretString>,
     /// For connecting.
     pub connect_timeout: Duration,
@@ -104,7 +104,7 @@ impl HttpGateway {
     /// Whether credentials go over the network in the clear.
     #[must_use]
     pub fn exposes_credentials(&self) -> bool {
-        let credentials = self.token.is_some() || !self.base.username().is_empty();
+        let credentials = self.token.is_some() || has_credentials(&self.base);
         credentials && self.base.scheme() == "http" && !is_local(&self.base)
     }
 
@@ -127,19 +127,23 @@ impl HttpGateway {
             None => request,
         };
         let mut response = request.send().await.map_err(|error| unknown(&error))?;
-        let status = response.status();
-        let body = match read(&mut response).await {
-            Ok(body) => serde_json::from_slice(&body).unwrap_or_default(),
-            // What was decided is in the status.
-            Err(_) => Body::default(),
-        };
-        Ok((status, body))
+        let body = read(&mut response).await.map_err(|error| unknown(&error))?;
+        Ok((response.status(), serde_json::from_slice(&body).ok()))
     }
 }
 
 /// Whether a gateway can be reached by this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), HttpGatewayError> {
     base(url).map(drop)
+}
+
+/// Whether this URL holds a user, a password or both.
+pub(crate) fn holds_credentials(url: &str) -> bool {
+    base(url).is_ok_and(|url| has_credentials(&url))
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 fn base(url: &str) -> Result<Url, HttpGatewayError> {
@@ -161,13 +165,8 @@ fn is_local(base: &Url) -> bool {
     }
 }
 
-/// What is read of an answer; a body of another form counts as empty.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    id: Option<Value>,
-    reason: Option<Value>,
-}
+/// The body of an answer; none if it is no JSON object, or too long.
+type Body = Option<Map<String, Value>>;
 
 async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
@@ -181,17 +180,20 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
 }
 
 fn answer(status: StatusCode, body: &Body, key: &str) -> Result<Answer, Unknown> {
-    if status.is_success() {
-        return Ok(Answer::Accepted {
-            id: word(body.id.as_ref()).unwrap_or_else(|| key.to_owned()),
-        });
+    let field = |name: &str| word(body.as_ref()?.get(name));
+    match status {
+        StatusCode::OK | StatusCode::CREATED if body.is_some() => Ok(Answer::Accepted {
+            id: field("id").unwrap_or_else(|| key.to_owned()),
+        }),
+        StatusCode::OK | StatusCode::CREATED => Err(Unknown(format!(
+            "the gateway answered {} without a JSON object",
+            status.as_u16()
+        ))),
+        StatusCode::PAYMENT_REQUIRED => Ok(Answer::Declined {
+            reason: field("reason").unwrap_or_else(|| "declined".to_owned()),
+        }),
+        _ => Err(Unknown(format!("the gateway answered {}", status.as_u16()))),
     }
-    if status == StatusCode::PAYMENT_REQUIRED {
-        return Ok(Answer::Declined {
-            reason: word(body.reason.as_ref()).unwrap_or_else(|| "declined".to_owned()),
-        });
-    }
-    Err(Unknown(format!("the gateway answered {}", status.as_u16())))
 }
 
 /// A text or number of the gateway, printable and not too long.
@@ -247,6 +249,8 @@ fn unknown(error: &reqwest::Error) -> Unknown {
         "no answer in time"
     } else if error.is_connect() {
         "the gateway cannot be reached"
+    } else if error.is_body() || error.is_decode() {
+        "the answer broke off"
     } else {
         "the request failed"
     };

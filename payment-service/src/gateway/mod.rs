@@ -14,8 +14,8 @@ use std::future::Future;
 use base_domains::{OrderId, Total};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use http::check_url;
 pub use http::{HttpGateway, HttpGatewayError, HttpSettings};
+pub(crate) use http::{check_url, holds_credentials};
 pub use sandbox::Sandbox;
 
 /// Moves money.
@@ -26,8 +26,8 @@ pub trait PaymentGateway: Send + Sync + 'static {
     /// It is not known whether the money was moved.
     fn submit(&self, request: &Request) -> impl Future<Output = Result<Answer, Unknown>> + Send;
 
-    /// What became of an earlier request; `None`: the gateway never had it. For requests that are older
-    /// than the gateway remembers keys: it would take a repetition for a new request.
+    /// What became of an earlier request; `None`: the gateway never had it. For requests that are so
+    /// old that the gateway may have forgotten the key: it would take a repetition for a new request.
     ///
     /// # Errors
     /// It is not known.

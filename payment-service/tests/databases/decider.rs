@@ -3,6 +3,7 @@
 use base_domains::{OrderEvent, OrderStatus, reason};
 use payment_service::gateway::Operation::{Charge, Refund};
 use payment_service::payment::State;
+use payment_service::store::find;
 use service_runtime::jobs::JobState;
 use service_runtime::participant::Decision;
 use test_support::{Test, TestDatabase, test};
@@ -17,6 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(an_order_that_ends_after_its_charge_is_refunded_once),
         test!(a_shipped_order_keeps_its_charge),
         test!(a_payment_that_the_log_tells_of_is_adopted_and_refunded_when_the_order_ends),
+        test!(what_this_service_appended_changes_nothing_when_it_is_read_back),
         test!(a_payment_told_by_somebody_else_does_not_stop_the_charge),
         test!(an_order_that_cannot_be_priced_is_rejected),
         test!(a_body_that_cannot_be_read_fails_only_its_own_decision),
@@ -120,6 +122,21 @@ async fn a_payment_that_the_log_tells_of_is_adopted_and_refunded_when_the_order_
         world.work(Refund, order).await.unwrap();
         assert_eq!(world.payment(order).await.state, State::Refunded);
     }
+}
+
+async fn what_this_service_appended_changes_nothing_when_it_is_read_back(database: TestDatabase) {
+    let world = World::new(database).await;
+    let order = order(1_000);
+    world.read(&[Event::new(Reserved, &order)]).await;
+    world.work(Charge, &order).await.unwrap();
+    sqlx::query("UPDATE payments SET updated_at = 77")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    let paid = world.outcome(order.order_id).await.unwrap();
+    assert_eq!(world.read(&[Event::of(paid)]).await, [Decision::Done]);
+    let kept = find(&world.database, order.order_id).await.unwrap();
+    assert_eq!(kept.unwrap().updated_at, 77);
 }
 
 async fn a_payment_told_by_somebody_else_does_not_stop_the_charge(database: TestDatabase) {

@@ -21,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(a_charge_and_a_refund_are_asked_for_with_their_keys, no database),
         test!(every_attempt_has_the_same_key_and_only_an_answer_ends_them),
         test!(only_success_and_402_are_answers, no database),
+        test!(a_success_that_is_not_told_to_the_end_as_json_is_no_answer, no database),
         test!(what_the_gateway_never_had_is_not_found, no database),
         test!(credentials_are_sent_and_never_told, no database),
         test!(a_gateway_that_is_not_there_is_no_decline, no database),
@@ -111,10 +112,9 @@ async fn only_success_and_402_are_answers() {
         reason: reason.to_owned(),
     };
     let known = [
-        (Say(200, "not JSON"), accepted(&key)),
-        (Say(200, r#"{"id":""}"#), accepted(&key)),
+        (Say(200, "{}"), accepted(&key)),
+        (Say(201, r#"{"id":""}"#), accepted(&key)),
         (Say(200, r#"{"id":["a"]}"#), accepted(&key)),
-        (Say(204, ""), accepted(&key)),
         (Say(200, r#"{"id":"a\u0000b\n"}"#), accepted("ab")),
         (Say(402, ""), declined("declined")),
         (
@@ -122,7 +122,9 @@ async fn only_success_and_402_are_answers() {
             declined("stolen_card"),
         ),
     ];
-    let unknown = [400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504];
+    let unknown = [
+        202, 203, 400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504,
+    ];
     let mut replies: Vec<Reply> = known.iter().map(|(reply, _)| reply.clone()).collect();
     replies.extend(unknown.map(|status| Say(status, r#"{"id":"x","reason":"y"}"#)));
     replies.push(Reply::Redirect);
@@ -144,6 +146,28 @@ async fn only_success_and_402_are_answers() {
         replies.len(),
         "nothing is repeated or followed"
     );
+}
+
+async fn a_success_that_is_not_told_to_the_end_as_json_is_no_answer() {
+    let no_object = "the gateway answered 200 without a JSON object";
+    let too_long = Box::leak(format!(r#"{{"id":"{}"}}"#, "x".repeat(1 << 17)).into_boxed_str());
+    let replies = [
+        (Say(200, ""), no_object),
+        (Say(200, "<html>Please log in.</html>"), no_object),
+        (Say(200, r#"["p1"]"#), no_object),
+        (Say(200, too_long), no_object),
+        (Say(204, ""), "the gateway answered 204"),
+        (Reply::BreakOff, "the answer broke off"),
+        (Reply::Stall, "no answer in time"),
+    ];
+    for (reply, error) in replies {
+        let stub = Stub::start(&[reply.clone(), reply.clone()]).await;
+        let gateway = gateway(&format!("http://{}", stub.address), None);
+        let error = Unknown(error.to_owned());
+        let submitted = gateway.submit(&request(Charge)).await;
+        assert_eq!(submitted, Err(error.clone()), "{reply:?}");
+        assert_eq!(gateway.find(&request(Charge)).await, Err(error));
+    }
 }
 
 async fn what_the_gateway_never_had_is_not_found() {
@@ -173,7 +197,7 @@ async fn what_the_gateway_never_had_is_not_found() {
 }
 
 async fn credentials_are_sent_and_never_told() {
-    let stub = Stub::start(&[Say(200, ""), Say(200, ""), Reply::Hang]).await;
+    let stub = Stub::start(&[Say(200, "{}"), Say(200, "{}"), Reply::Hang]).await;
     let base = format!("http://shop:hunter2@{}", stub.address);
     let by_password = gateway(&base, None);
     let by_token = gateway(&format!("http://{}", stub.address), Some("sesame"));
@@ -200,11 +224,9 @@ async fn credentials_are_sent_and_never_told() {
         ("http://pay.example.com", None, false),
         ("http://pay.example.com", Some("sesame"), true),
         ("http://shop@pay.example.com", None, true),
-        (
-            "https://shop:hunter2@pay.example.com",
-            Some("sesame"),
-            false,
-        ),
+        ("http://:hunter2@pay.example.com", None, true),
+        ("https://shop:hunter2@pay.example.com", None, false),
+        ("https://pay.example.com", Some("sesame"), false),
     ] {
         assert_eq!(
             gateway(base, token).exposes_credentials(),

@@ -1,13 +1,15 @@
 //! From the job to the order's next event, through failures.
 
+use std::time::Duration;
+
 use base_domains::{OrderEvent, OrderStatus, Payment as WirePayment, reason};
 use payment_service::gateway::Operation::{Charge, Refund};
 use payment_service::gateway::{Answer, PaymentGateway, Request, Unknown};
 use payment_service::payment::State;
-use service_runtime::jobs::{JobHandler as _, JobResult, JobState, retry_dead};
+use service_runtime::jobs::{Job, JobHandler as _, JobResult, JobState, retry_dead};
 use test_support::{Test, TestDatabase, test};
 
-use crate::world::{Event, World, order};
+use crate::world::{DAY, Event, World, order};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -19,6 +21,10 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(a_crash_between_charging_and_recording_charges_once),
         test!(a_declined_refund_is_a_dead_job_that_an_operator_can_retry),
         test!(what_is_older_than_its_key_is_looked_up_before_it_is_asked_for),
+        test!(what_is_older_than_half_the_lifetime_of_its_key_is_looked_up),
+        test!(a_refund_that_a_charge_orders_is_as_old_as_the_charge),
+        test!(an_operators_retry_does_not_make_a_job_young),
+        test!(a_refund_that_was_declined_long_ago_is_asked_for_again),
         test!(a_payload_that_cannot_be_read_is_a_dead_job),
     ]
 }
@@ -209,16 +215,114 @@ async fn what_is_older_than_its_key_is_looked_up_before_it_is_asked_for(database
     }
 }
 
+/// As if every job had been inserted so much earlier.
+async fn age(world: &World, by: Duration) {
+    let by = i64::try_from(by.as_millis()).unwrap();
+    sqlx::query("UPDATE jobs SET created_at = created_at - $1")
+        .bind(by)
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+}
+
+fn accepted(id: &str) -> Answer {
+    Answer::Accepted { id: id.to_owned() }
+}
+
+fn done(answer: &Answer) -> JobResult {
+    JobResult::Done {
+        result: Some(serde_json::to_string(answer).unwrap()),
+    }
+}
+
+async fn what_is_older_than_half_the_lifetime_of_its_key_is_looked_up(database: TestDatabase) {
+    let world = World::new(database).await;
+    let margin = Duration::from_secs(60 * 60);
+    let gateway = Fixed {
+        submitted: Some(accepted("submitted")),
+        found: Some(accepted("found")),
+    };
+    for (so_old, expected) in [(DAY / 2 - margin, "submitted"), (DAY / 2, "found")] {
+        let order = order(1_000);
+        // By the clock of its writer it happens in the future.
+        world.read(&[Event::new(Reserved, &order)]).await;
+        age(&world, so_old).await;
+        let job = world.lease(Charge, &order).await.unwrap();
+        let result = world.handler(Charge, gateway.clone()).run(&job).await;
+        assert_eq!(result, done(&accepted(expected)));
+    }
+}
+
+/// After a restored backup the refund may have been made long ago.
+async fn a_refund_that_a_charge_orders_is_as_old_as_the_charge(database: TestDatabase) {
+    let world = World::new(database).await;
+    let order = order(1_000);
+    let mut reserved = Event::new(Reserved, &order);
+    reserved.record.timestamp = Some(1_577_836_800_000);
+    world.read(&[reserved]).await;
+    let charge = world.lease(Charge, &order).await.unwrap();
+    world.read(&[Event::new(Cancelled, &order)]).await;
+    let result = done(&accepted("p1"));
+    assert!(world.record(Charge, &charge, &result).await);
+    let refund = world.lease(Refund, &order).await.unwrap();
+    assert_eq!(refund.age_from, 1_577_836_800_000);
+    let gateway = Fixed {
+        submitted: None,
+        found: Some(accepted("r1")),
+    };
+    let result = world.handler(Refund, gateway).run(&refund).await;
+    assert_eq!(result, done(&accepted("r1")));
+}
+
+/// A refund that the gateway declined and an operator retries, a day after it was ordered.
+async fn retried_refund(world: &World) -> Job {
+    let order = order(1_000);
+    world.read(&[Event::new(Reserved, &order)]).await;
+    world.work(Charge, &order).await.unwrap();
+    world.read(&[Event::new(Cancelled, &order)]).await;
+    let job = world.lease(Refund, &order).await.unwrap();
+    let error = "account_closed".to_owned();
+    let dead = JobResult::Dead { error };
+    assert!(world.record(Refund, &job, &dead).await);
+    age(world, DAY).await;
+    assert!(retry_dead(&world.database, &job.job_id).await.unwrap());
+    world.lease(Refund, &order).await.unwrap()
+}
+
+async fn an_operators_retry_does_not_make_a_job_young(database: TestDatabase) {
+    let world = World::new(database).await;
+    let job = retried_refund(&world).await;
+    let gateway = Fixed {
+        submitted: None,
+        found: Some(accepted("r1")),
+    };
+    let result = world.handler(Refund, gateway).run(&job).await;
+    assert_eq!(result, done(&accepted("r1")));
+}
+
+async fn a_refund_that_was_declined_long_ago_is_asked_for_again(database: TestDatabase) {
+    let world = World::new(database).await;
+    let job = retried_refund(&world).await;
+    let reason = "account_closed".to_owned();
+    let gateway = Fixed {
+        submitted: Some(accepted("r2")),
+        found: Some(Answer::Declined { reason }),
+    };
+    let result = world.handler(Refund, gateway).run(&job).await;
+    assert_eq!(result, done(&accepted("r2")));
+}
+
 async fn a_payload_that_cannot_be_read_is_a_dead_job(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
     world.read(&[Event::new(Reserved, &order)]).await;
-    sqlx::query("UPDATE jobs SET payload = '{}'")
+    sqlx::query(r#"UPDATE jobs SET payload = '{"amountMinor":"ann@example.org"}'"#)
         .execute(world.database.pool())
         .await
         .unwrap();
     let result = world.work(Charge, &order).await.unwrap();
-    assert!(matches!(result, JobResult::Dead { .. }), "{result:?}");
+    let error = "the payload is not a charge: see its column 32".to_owned();
+    assert_eq!(result, JobResult::Dead { error });
     assert_eq!(world.payment(&order).await.state, State::Pending);
     assert_eq!(world.jobs(&order).await[0].state, JobState::Dead);
 }

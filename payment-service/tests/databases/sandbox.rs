@@ -2,7 +2,7 @@
 
 use base_domains::{OrderId, Total};
 use payment_service::gateway::Operation::{self, Charge, Refund};
-use payment_service::gateway::{Answer, PaymentGateway as _, Request};
+use payment_service::gateway::{Answer, PaymentGateway as _, Request, Unknown};
 use test_support::{Test, TestDatabase, test};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(the_cents_of_a_total_say_how_its_charge_goes),
         test!(refunds_are_always_made_and_are_no_charges),
         test!(tries_at_once_move_the_money_once),
+        test!(a_failure_of_its_books_is_no_answer_and_tells_nothing_of_them),
     ]
 }
 
@@ -101,4 +102,16 @@ async fn tries_at_once_move_the_money_once(database: TestDatabase) {
         .await
         .unwrap();
     assert_eq!(entries, 1);
+}
+
+async fn a_failure_of_its_books_is_no_answer_and_tells_nothing_of_them(database: TestDatabase) {
+    let world = World::new(database).await;
+    sqlx::query("DROP TABLE sandbox_ledger")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    let (sandbox, charge) = (world.sandbox(), request(Charge, 1_000));
+    let error = Unknown("the sandbox cannot use its books".to_owned());
+    assert_eq!(sandbox.submit(&charge).await, Err(error.clone()));
+    assert_eq!(sandbox.find(&charge).await, Err(error));
 }

@@ -1,13 +1,15 @@
 //! A payment gateway that answers by script and remembers what it was asked.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
+use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -21,6 +23,10 @@ pub(crate) enum Reply {
     Redirect,
     /// Never answers.
     Hang,
+    /// Answers 200, and closes the connection within the body.
+    BreakOff,
+    /// Answers 200, and never ends the body.
+    Stall,
 }
 
 /// One request as it came.
@@ -98,8 +104,20 @@ async fn answer(State(script): State<Script>, request: Request) -> Response {
             .header(header::LOCATION, "/elsewhere")
             .body(Body::empty()),
         Reply::Hang => std::future::pending().await,
+        // What was begun is sent before it breaks off.
+        Reply::BreakOff => response.body(unfinished(stream::once(async {
+            tokio::task::yield_now().await;
+            Err("broken")
+        }))),
+        Reply::Stall => response.body(unfinished(stream::pending())),
     };
     response.unwrap()
+}
+
+/// The beginning of a JSON object, and what follows.
+fn unfinished(rest: impl Stream<Item = Result<Bytes, &'static str>> + Send + 'static) -> Body {
+    let begun = stream::once(ready(Ok(Bytes::from_static(br#"{"id":"p1""#))));
+    Body::from_stream(begun.chain(rest))
 }
 
 fn text(request: &Request, name: &str) -> Option<String> {

@@ -40,6 +40,8 @@ pub struct Job {
     pub payload: String,
     /// See [`NewJob::age_from`].
     pub age_from: i64,
+    /// When it was inserted; unlike [`age_from`](Self::age_from) an operator's retry leaves it.
+    pub created_at: i64,
     /// When the lease began, in epoch milliseconds by the clock of the database.
     pub leased_at: i64,
     pub(super) lease_token: String,
@@ -52,6 +54,12 @@ impl Job {
     /// When it is not JSON of this form.
     pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.payload)
+    }
+
+    /// The earliest time that is known of the job, in epoch milliseconds: its cause or its insertion.
+    #[must_use]
+    pub fn known_since(&self) -> i64 {
+        self.age_from.min(self.created_at)
     }
 }
 

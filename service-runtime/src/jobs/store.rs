@@ -131,7 +131,7 @@ pub async fn claim(
          UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_token = $4, \
          lease_until = {now} + $5 WHERE job_id IN (SELECT job_id FROM picked) \
          RETURNING job_id, kind, order_id, partition_id, attempts, next_try_at, payload, age_from, \
-         lease_until - $5 AS leased_at, lease_token",
+         created_at, lease_until - $5 AS leased_at, lease_token",
         partitions = sql::placeholders(partitions.len(), 6),
         skip_locked = dialect.skip_locked(),
         now = dialect.now_ms(),
@@ -164,6 +164,7 @@ fn leased(row: &AnyRow) -> Result<(i64, Job), sqlx::Error> {
         attempt: u32::try_from(attempts).unwrap_or(u32::MAX),
         payload: row.try_get("payload")?,
         age_from: row.try_get("age_from")?,
+        created_at: row.try_get("created_at")?,
         leased_at: row.try_get("leased_at")?,
         lease_token: row.try_get("lease_token")?,
     };

@@ -131,34 +131,45 @@ impl<D: Decider, H: OutcomeHandler> WithOutcomes<D, H> {
                     return Err(bug("the outcome is about another order"));
                 }
                 let event = self.store(&mut tx, row, &event, traceparent.as_deref());
-                Some(event.await?)
+                event.await?
             }
         };
         tx.commit().await?;
         Ok(Some(settled))
     }
 
-    /// Stores the outcome in the order's row.
+    /// Stores the outcome in the order's row, unless one is stored there that is not read back yet and
+    /// goes as far: its bytes may be in the log already, and it is kept until it is. The fold will tell
+    /// the service of it.
     async fn store(
         &self,
         tx: &mut Tx,
         row: &mut OrderRow,
         event: &OrderEvent,
         traceparent: Option<&str>,
-    ) -> Result<EncodedEvent, RecordError> {
+    ) -> Result<Settled, RecordError> {
         let shared = &self.shared;
         let partitions = shared.partitions();
         let outcome =
             seal(&shared.encoder, event, row.state, partitions, traceparent).map_err(bug)?;
-        row.outcome_rank = outcome.status.rank();
+        let rank = outcome.status.rank();
+        if row.unconfirmed() && row.outcome_rank >= rank {
+            let (order_id, status) = (event.order.order_id, outcome.status.as_str());
+            tracing::warn!(
+                participant = shared.name, %order_id, status,
+                "The outcome of a job is not appended: an unconfirmed one goes as far."
+            );
+            return Ok(None);
+        }
+        row.outcome_rank = rank;
         let text = serde_json::to_string(&outcome.encoded).map_err(bug)?;
         let changed = ChangedRow {
             order_id: event.order.order_id,
             row,
-            outcome: Some((row.outcome_rank, text)),
+            outcome: Some((rank, text)),
         };
         shared.store.write_orders(tx, &[changed]).await?;
-        Ok(outcome.encoded)
+        Ok(Some(outcome.encoded))
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(an_outcome_that_was_stored_and_not_published_is_swept_with_the_same_bytes).threads(2),
         test!(a_result_whose_lease_was_lost_writes_nothing),
         test!(a_result_whose_outcome_has_no_effect_writes_nothing),
+        test!(a_result_replaces_no_unconfirmed_outcome_that_goes_as_far),
         test!(of_a_result_and_the_end_of_its_order_the_second_makes_the_refund).threads(2),
         test!(a_race_of_a_result_and_the_end_of_its_order_makes_one_refund).threads(2),
         test!(a_job_that_nobody_leased_before_its_order_ended_is_never_run).threads(2),
@@ -435,6 +436,36 @@ async fn a_result_whose_outcome_has_no_effect_writes_nothing(database: TestDatab
     assert_eq!(world.outcome(order_id).await, "");
     let charge = row(&world.database, &job_id("charge", order_id)).await;
     assert_eq!((charge.state, charge.result), (JobState::Leased, None));
+}
+
+/// Its bytes may be in the log already.
+async fn a_result_replaces_no_unconfirmed_outcome_that_goes_as_far(database: TestDatabase) {
+    let world = world(database).await;
+    use OrderStatus::{Paid, Rejected, Reserved};
+    for (stored, kept) in [(Rejected, true), (Paid, true), (Reserved, false)] {
+        let order_id = id(stored.as_str());
+        let job = world.leased(order_id).await;
+        let outcome = serde_json::to_string(&event(order_id, stored)).unwrap();
+        let store =
+            "UPDATE participant_orders SET outcome = $1, outcome_rank = $2 WHERE order_id = $3";
+        sqlx::query(store)
+            .bind(&*outcome)
+            .bind(stored.rank())
+            .bind(order_id.to_string())
+            .execute(world.database.pool())
+            .await
+            .unwrap();
+        let recorded = world.record(&job).await.unwrap();
+        let Recorded::Committed(publishing) = recorded else {
+            panic!("the lease is lost");
+        };
+        publishing.await;
+        let charge = row(&world.database, &job.job_id).await;
+        assert_eq!(charge.state, JobState::Done);
+        let published = usize::from(!kept);
+        assert_eq!(world.log_of(order_id).await.len(), published, "{stored:?}");
+        assert_eq!(world.outcome(order_id).await == outcome, kept, "{stored:?}");
+    }
 }
 
 async fn of_a_result_and_the_end_of_its_order_the_second_makes_the_refund(database: TestDatabase) {
