@@ -1,8 +1,9 @@
 //! Servers in containers, owned by the process of the tests.
 //!
-//! A container is removed when its handle is dropped, and on SIGINT and SIGTERM. SIGKILL
+//! A container is removed when its handle is dropped, and on SIGINT, SIGTERM and SIGQUIT. SIGKILL
 //! leaves it behind: the next process that starts one removes it by its label.
 
+mod ending;
 mod engine;
 mod kafka;
 mod kafka_cluster;
@@ -18,10 +19,11 @@ use testcontainers_modules::testcontainers::{
 };
 use uuid::Uuid;
 
-pub use engine::{engine, owned_by};
+pub use engine::{Owned, engine, owned_by};
 pub use kafka::Kafka;
 pub use kafka_cluster::KafkaCluster;
 pub use mailpit::Mailpit;
+pub use network::Network;
 pub use postgres::PostgresServer;
 
 use engine::{OWNER, START, ask, remove_leftovers, remove_started, this_owner};
@@ -38,6 +40,7 @@ impl<I: Image + 'static> Container<I> {
     /// a runtime, which it blocks, as everything here.
     fn start(request: ContainerRequest<I>) -> Result<Self, String> {
         engine()?;
+        let creating = ending::creating()?;
         let start = Uuid::new_v4().to_string();
         let request = request
             .with_label(OWNER, this_owner())
@@ -49,6 +52,8 @@ impl<I: Image + 'static> Container<I> {
         match started {
             Ok(container) => Ok(Self(Some(container))),
             Err(error) => {
+                drop(creating);
+                ending::await_end_if_ending();
                 ask(remove_started(&start)).ok(); // the first error says more
                 Err(error)
             }
@@ -90,9 +95,12 @@ impl<I: Image + 'static> Container<I> {
 
 impl<I: Image> Drop for Container<I> {
     fn drop(&mut self) {
-        if let Some(container) = self.0.take()
-            && let Err(error) = ask(async { container.rm().await.map_err(text) })
-        {
+        let Some(container) = self.0.take() else {
+            return;
+        };
+        let removed = ask(async { container.rm().await.map_err(text) });
+        ending::await_end_if_ending();
+        if let Err(error) = removed {
             eprintln!("a container of the tests was not removed: {error}");
         }
     }
