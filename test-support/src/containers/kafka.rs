@@ -31,7 +31,7 @@ impl Kafka {
             .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1");
         let container = Container::start(request)?;
         Ok(Self {
-            // The broker advertises `localhost`, which may be an IPv6 address first.
+            // For the first connection: the broker itself advertises 127.0.0.1, with the same port.
             bootstrap_servers: container.address(apache::KAFKA_PORT.as_u16())?,
             _container: container,
         })

@@ -7,6 +7,7 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 use test_support::containers::{Mailpit, Network, Owned, owned_by};
 use test_support::{Test, test};
 use testcontainers_modules::testcontainers::bollard::Docker;
-use testcontainers_modules::testcontainers::bollard::query_parameters::RemoveContainerOptionsBuilder;
+use testcontainers_modules::testcontainers::bollard::query_parameters::{
+    InspectContainerOptions, RemoveContainerOptionsBuilder,
+};
 
 const OWN: &str = "TEST_OWN_CONTAINERS";
 const STARTED: &str = "All is there.";
@@ -37,6 +40,13 @@ fn main() -> ExitCode {
             loop {
                 Mailpit::start().unwrap();
             }
+        }
+        Ok("one on fixed ports until it is ended") => {
+            let mailpit = Mailpit::start_to_be_stopped().unwrap();
+            for address in [mailpit.smtp(), mailpit.http()] {
+                TcpStream::connect(address).unwrap();
+            }
+            wait_for_the_end();
         }
         Ok("one until it fails") => {
             let _mailpit = Mailpit::start().unwrap();
@@ -73,6 +83,7 @@ fn tests() -> Vec<Test> {
         test!(a_terminated_process_removes_what_it_owns, no database),
         test!(a_process_that_is_interrupted_while_it_starts_a_container_leaves_none, no database),
         test!(a_process_that_fails_removes_what_it_owns, no database),
+        test!(fixed_ports_are_those_of_this_machine_only, no database),
         test!(the_container_of_a_killed_process_is_removed_by_the_next_that_starts_one, no database),
     ];
     tests.extend(with_container.map(|test| test.needs(available.clone())));
@@ -181,6 +192,22 @@ async fn a_process_that_fails_removes_what_it_owns() {
     let mut owner = Owner::start("one until it fails");
     assert_eq!(owner.ended().code(), Some(101));
     assert_eq!(owner.owned(), Owned::default());
+}
+
+async fn fixed_ports_are_those_of_this_machine_only() {
+    let mut owner = Owner::start("one on fixed ports until it is ended");
+    let docker = Docker::connect_with_defaults().unwrap();
+    let id = &owner.owned().containers[0];
+    let options = None::<InspectContainerOptions>;
+    let mailpit = docker.inspect_container(id, options).await.unwrap();
+    let ports = mailpit.network_settings.unwrap().ports.unwrap();
+    let published: Vec<_> = ports.into_values().flatten().flatten().collect();
+    assert_eq!(published.len(), 2, "{published:?}");
+    for port in published {
+        assert_eq!(port.host_ip.as_deref(), Some("127.0.0.1"));
+    }
+    owner.signal("INT");
+    owner.ended();
 }
 
 async fn the_container_of_a_killed_process_is_removed_by_the_next_that_starts_one() {
