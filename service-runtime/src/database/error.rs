@@ -80,6 +80,8 @@ fn classify(error: &sqlx::Error) -> ErrorClass {
     match error {
         Error::Io(_)
         | Error::Tls(_)
+        // A proxy that lost its server closes without a word, which sqlx takes for an answer of 0x00.
+        | Error::Protocol(_)
         | Error::PoolTimedOut
         | Error::PoolClosed
         | Error::WorkerCrashed
@@ -199,6 +201,7 @@ mod tests {
         for (error, class) in [
             (sqlx::Error::Io(reset), Unavailable),
             (sqlx::Error::Tls("handshake".into()), Unavailable),
+            (sqlx::Error::Protocol("0x00".into()), Unavailable),
             (sqlx::Error::PoolTimedOut, Unavailable),
             (sqlx::Error::PoolClosed, Unavailable),
             (sqlx::Error::WorkerCrashed, Unavailable),

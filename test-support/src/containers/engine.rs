@@ -1,9 +1,9 @@
 //! The container engine, and what processes of this host left behind on it.
 
 use std::collections::HashMap;
+use std::process;
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, process};
 
 use testcontainers_modules::testcontainers::bollard::Docker;
 use testcontainers_modules::testcontainers::bollard::query_parameters::{
@@ -11,6 +11,7 @@ use testcontainers_modules::testcontainers::bollard::query_parameters::{
 };
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::network;
 use crate::database::runtime;
@@ -41,13 +42,29 @@ pub fn engine() -> Result<(), String> {
     ANSWER.get_or_init(ping).clone()
 }
 
-/// Ids of the containers that the process `pid` of this host owns, also those that do not run.
+/// What a process owns on the engine, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owned {
+    /// Also those that do not run.
+    pub containers: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
+}
+
+/// What the process `pid` of this host owns.
 ///
 /// # Errors
 /// The engine does not answer.
-pub fn owned_by(pid: u32) -> Result<Vec<String>, String> {
-    let its = ask(labelled(format!("{OWNER}={}", owner(pid))))?;
-    Ok(its.into_iter().map(|(id, _)| id).collect())
+pub fn owned_by(pid: u32) -> Result<Owned, String> {
+    let label = format!("{OWNER}={}", owner(pid));
+    ask(async {
+        let containers = labelled(label.clone()).await?.into_iter();
+        let networks = network::labelled(label).await?.into_iter();
+        Ok(Owned {
+            containers: containers.map(|(id, _)| id).collect(),
+            networks: networks.map(|(id, _)| id).collect(),
+        })
+    })
 }
 
 /// Runs `work` on a thread of its own, since the caller may be within a runtime, and on a runtime
@@ -75,6 +92,14 @@ pub(super) async fn remove_leftovers() -> Result<(), String> {
 /// Removes what a start that failed left behind.
 pub(super) async fn remove_started(start: &str) -> Result<(), String> {
     remove(labelled(format!("{START}={start}")).await?.into_iter()).await
+}
+
+/// Removes the containers of this process, and says how many it found.
+pub(super) async fn remove_owned() -> Result<usize, String> {
+    let owned = labelled(format!("{OWNER}={}", this_owner())).await?;
+    let found = owned.len();
+    remove(owned.into_iter()).await?;
+    Ok(found)
 }
 
 async fn remove(containers: impl Iterator<Item = (String, String)>) -> Result<(), String> {
@@ -110,26 +135,29 @@ pub(super) fn connect() -> Result<Docker, String> {
 }
 
 fn owner(pid: u32) -> String {
-    format!("{}:{pid}", host())
+    static HOST: OnceLock<String> = OnceLock::new();
+    let name = || hostname::get().ok()?.into_string().ok();
+    format!("{}:{pid}", HOST.get_or_init(|| host(name())))
 }
 
-fn host() -> String {
-    env::var("HOSTNAME")
-        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+/// Without a name of its own it has one for this process: nothing is taken for left behind then,
+/// since an engine may serve several hosts.
+fn host(name: Option<String>) -> String {
+    let is_shared = |name: &str| ["", "(none)"].contains(&name) || name.starts_with("localhost");
+    let its_own = name.filter(|name| !is_shared(name));
+    its_own.unwrap_or_else(|| Uuid::new_v4().to_string())
 }
 
 /// Only what can be known from here: processes of this host.
 pub(super) fn is_left_behind(owner: &str) -> bool {
-    owner
-        .rsplit_once(':')
-        .is_some_and(|(owners_host, pid)| owners_host == host() && !is_running(pid))
+    let pid = owner.rsplit_once(':').and_then(|(_, pid)| pid.parse().ok());
+    pid.is_some_and(|pid| owner == self::owner(pid) && !is_running(pid))
 }
 
 /// `kill -0` asks without doing anything, on every Unix. It fails for the processes of others too.
-fn is_running(pid: &str) -> bool {
+fn is_running(pid: u32) -> bool {
     let asked = process::Command::new("kill")
-        .args(["-0", pid])
+        .args(["-0", &pid.to_string()])
         .env("LC_ALL", "C")
         .output();
     asked.map_or(true, |output| {
@@ -149,5 +177,15 @@ mod tests {
         assert!(!is_left_behind(&this_owner()));
         assert!(!is_left_behind(&format!("another-host:{}", ended.id())));
         assert!(!is_left_behind("nobody"));
+    }
+
+    #[test]
+    fn a_host_without_a_name_of_its_own_shares_none_with_another() {
+        assert_eq!(host(Some("builder-7".to_owned())), "builder-7");
+        let shared = ["", "(none)", "localhost", "localhost.localdomain"];
+        for name in shared.map(Some).into_iter().chain([None]) {
+            let name = name.map(str::to_owned);
+            assert_ne!(host(name.clone()), host(name.clone()), "{name:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use testcontainers_modules::kafka::apache;
 use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
 
-use super::{Container, on_fixed_ports};
+use super::Container;
 
 const TAG: &str = "4.3.1";
 
@@ -20,7 +20,7 @@ impl Kafka {
     /// # Errors
     /// No engine answers, the image cannot be had, or the broker does not start.
     pub fn start() -> Result<Self, String> {
-        Self::from(request())
+        Self::of(Container::start(request())?)
     }
 
     /// As [`start`](Self::start), for a test that stops it: its address and its data stay.
@@ -28,14 +28,13 @@ impl Kafka {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_to_be_stopped() -> Result<Self, String> {
-        Self::from(on_fixed_ports(request(), &[apache::KAFKA_PORT.as_u16()])?)
+        let port = apache::KAFKA_PORT.as_u16();
+        Self::of(Container::start_on_fixed_ports(request, &[port])?)
     }
 
-    fn from(request: ContainerRequest<apache::Kafka>) -> Result<Self, String> {
-        let container = Container::start(request)?;
+    fn of(container: Container<apache::Kafka>) -> Result<Self, String> {
         Ok(Self {
-            // The broker advertises 127.0.0.1, and the engine may say `localhost`: that is another
-            // connection, but the same broker.
+            // For the first connection: the broker itself advertises 127.0.0.1, with the same port.
             bootstrap_servers: container.address(apache::KAFKA_PORT.as_u16())?,
             container,
         })

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 use std::thread;
 
-use testcontainers_modules::testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers_modules::testcontainers::bollard::query_parameters::{
     KillContainerOptionsBuilder, StartContainerOptions,
 };
@@ -74,6 +73,10 @@ impl KafkaCluster {
     /// No engine answers, the image cannot be had, or a broker does not start.
     pub fn start() -> Result<Self, String> {
         engine()?;
+        ports::or_with_others(Self::start_once)
+    }
+
+    fn start_once() -> Result<Self, String> {
         let id = Uuid::new_v4().simple().to_string();
         let network = Network::create(format!("order-system-tests-{}", &id[..8]))?;
         let ports = ports::free(NODES.len())?;
@@ -191,18 +194,9 @@ fn request(network: &str, node: u16, port: u16) -> ContainerRequest<GenericImage
         .with_env_var("KAFKA_NODE_ID", node.to_string())
         .with_env_var("KAFKA_CONTROLLER_QUORUM_VOTERS", voters.join(","))
         .with_env_var("KAFKA_ADVERTISED_LISTENERS", advertised)
-        .with_host_config_modifier(move |host| publish(host, port));
+        // After every start the one that the broker advertises.
+        .with_host_config_modifier(move |host| ports::publish(host, &[(HOST_PORT, port)]));
     ENVIRONMENT.iter().fold(request, |request, (key, value)| {
         request.with_env_var(*key, *value)
     })
-}
-
-/// On this machine only, and on the same port after every start: the broker advertises it.
-fn publish(host: &mut HostConfig, port: u16) {
-    let binding = PortBinding {
-        host_ip: Some(Ipv4Addr::LOCALHOST.to_string()),
-        host_port: Some(port.to_string()),
-    };
-    host.publish_all_ports = Some(false);
-    host.port_bindings = Some([(HOST_PORT.tcp().to_string(), Some(vec![binding]))].into());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use testcontainers_modules::testcontainers::core::{ContainerPort, Healthcheck, WaitFor};
 use testcontainers_modules::testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
-use super::{Container, on_fixed_ports};
+use super::Container;
 
 const IMAGE: &str = "axllent/mailpit";
 const TAG: &str = "v1.27";
@@ -26,7 +26,7 @@ impl Mailpit {
     /// # Errors
     /// No engine answers, the image cannot be had, or the server does not start.
     pub fn start() -> Result<Self, String> {
-        Self::from(request())
+        Self::of(Container::start(request())?)
     }
 
     /// As [`start`](Self::start), for a test that stops it: its addresses and its mail stay.
@@ -34,13 +34,12 @@ impl Mailpit {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_to_be_stopped() -> Result<Self, String> {
-        let request = on_fixed_ports(request(), &[SMTP, HTTP])?;
         // Otherwise in a file that it removes at its end.
-        Self::from(request.with_env_var("MP_DATABASE", "/tmp/mailpit.db"))
+        let request = || request().with_env_var("MP_DATABASE", "/tmp/mailpit.db");
+        Self::of(Container::start_on_fixed_ports(request, &[SMTP, HTTP])?)
     }
 
-    fn from(request: ContainerRequest<GenericImage>) -> Result<Self, String> {
-        let container = Container::start(request)?;
+    fn of(container: Container<GenericImage>) -> Result<Self, String> {
         Ok(Self {
             smtp: container.address(SMTP)?,
             http: container.address(HTTP)?,

@@ -4,7 +4,7 @@ use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::core::Mount;
 use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
 
-use super::{Container, on_fixed_ports};
+use super::Container;
 
 const TAG: &str = "17-alpine";
 const PORT: u16 = 5432;
@@ -26,7 +26,8 @@ impl PostgresServer {
     /// # Errors
     /// No engine answers, the image cannot be had, or the server does not start.
     pub fn start() -> Result<Self, String> {
-        Self::from(request().with_mount(Mount::tmpfs_mount("/var/lib/postgresql/data")))
+        let on_tmpfs = Mount::tmpfs_mount("/var/lib/postgresql/data");
+        Self::of(Container::start(request().with_mount(on_tmpfs))?)
     }
 
     /// As [`start`](Self::start), for a test that stops it: its address and its data stay.
@@ -34,11 +35,10 @@ impl PostgresServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_to_be_stopped() -> Result<Self, String> {
-        Self::from(on_fixed_ports(request(), &[PORT])?)
+        Self::of(Container::start_on_fixed_ports(request, &[PORT])?)
     }
 
-    fn from(request: ContainerRequest<Postgres>) -> Result<Self, String> {
-        let container = Container::start(request)?;
+    fn of(container: Container<Postgres>) -> Result<Self, String> {
         let address = container.address(PORT)?;
         Ok(Self {
             // The module's own user, password and database.

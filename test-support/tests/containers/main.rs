@@ -1,41 +1,70 @@
-//! Containers go with the process that owns them, however it ends.
+//! Containers and networks go with the process that owns them, however it ends.
 //!
-//! The process is this program again, as a child with [`OWN_ONE`]: signals are not for the tests
+//! The process is this program again, as a child with [`OWN`]: signals are not for the tests
 //! themselves.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use test_support::containers::{Mailpit, owned_by};
+use test_support::containers::{Mailpit, Network, Owned, owned_by};
 use test_support::{Test, test};
+use testcontainers_modules::testcontainers::bollard::Docker;
+use testcontainers_modules::testcontainers::bollard::query_parameters::{
+    InspectContainerOptions, RemoveContainerOptionsBuilder,
+};
 
-const OWN_ONE: &str = "TEST_OWN_A_CONTAINER";
-const STARTED: &str = "The container is there.";
+const OWN: &str = "TEST_OWN_CONTAINERS";
+const STARTED: &str = "All is there.";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    match env::var(OWN_ONE).as_deref() {
-        Ok("until it is ended") => {
+    match env::var(OWN).as_deref() {
+        Ok("one until it is ended") => {
             let _mailpit = Mailpit::start().unwrap();
+            wait_for_the_end();
+        }
+        Ok("two and a network until it is ended") => {
+            let name = format!("order-system-tests-{}", std::process::id());
+            let _network = Network::create(name).unwrap();
+            let _mailpits = [Mailpit::start().unwrap(), Mailpit::start().unwrap()];
+            wait_for_the_end();
+        }
+        Ok("one after another") => {
             println!("{STARTED}");
             loop {
-                std::thread::park();
+                Mailpit::start().unwrap();
             }
         }
-        Ok("until it fails") => {
+        Ok("one on fixed ports until it is ended") => {
+            let mailpit = Mailpit::start_to_be_stopped().unwrap();
+            for address in [mailpit.smtp(), mailpit.http()] {
+                TcpStream::connect(address).unwrap();
+            }
+            wait_for_the_end();
+        }
+        Ok("one until it fails") => {
             let _mailpit = Mailpit::start().unwrap();
             println!("{STARTED}");
             panic!("a test that fails");
         }
-        Ok(other) => panic!("{OWN_ONE} is {other}"),
+        Ok(other) => panic!("{OWN} is {other}"),
         Err(_) => {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/containers");
             test_support::run(folder, tests())
         }
+    }
+}
+
+fn wait_for_the_end() -> ! {
+    println!("{STARTED}");
+    loop {
+        std::thread::park();
     }
 }
 
@@ -50,23 +79,25 @@ fn tests() -> Vec<Test> {
     };
     let mut tests = vec![test!(without_an_engine_these_tests_are_counted_as_not_run, no database)];
     let with_container = [
-        test!(an_interrupted_process_removes_its_container, no database),
-        test!(a_terminated_process_removes_its_container, no database),
-        test!(a_process_that_fails_removes_its_container, no database),
+        test!(an_interrupted_process_removes_what_it_owns, no database),
+        test!(a_terminated_process_removes_what_it_owns, no database),
+        test!(a_process_that_is_interrupted_while_it_starts_a_container_leaves_none, no database),
+        test!(a_process_that_fails_removes_what_it_owns, no database),
+        test!(fixed_ports_are_those_of_this_machine_only, no database),
         test!(the_container_of_a_killed_process_is_removed_by_the_next_that_starts_one, no database),
     ];
     tests.extend(with_container.map(|test| test.needs(available.clone())));
     tests
 }
 
-/// This program as a child that owns a container.
+/// This program as a child that owns containers.
 struct Owner(Child);
 
 impl Owner {
-    /// Waits until the container is there.
-    fn start(how_long: &str) -> Self {
+    /// Waits until they are there.
+    fn start(what: &str) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
-            .env(OWN_ONE, how_long)
+            .env(OWN, what)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -77,7 +108,7 @@ impl Owner {
         owner
     }
 
-    fn containers(&self) -> Vec<String> {
+    fn owned(&self) -> Owned {
         owned_by(self.0.id()).unwrap()
     }
 
@@ -109,7 +140,7 @@ impl Drop for Owner {
 
 async fn without_an_engine_these_tests_are_counted_as_not_run() {
     let output = Command::new(env::current_exe().unwrap())
-        .arg("removes_its_container")
+        .arg("removes_what_it_owns")
         .env_remove("TEST_KAFKA")
         // Nobody listens on the port of tcpmux.
         .env("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -121,39 +152,76 @@ async fn without_an_engine_these_tests_are_counted_as_not_run() {
     assert!(text.contains("not run: 3, no container engine"), "{text}");
 }
 
-async fn an_interrupted_process_removes_its_container() {
-    is_removed_after("INT");
+async fn an_interrupted_process_removes_what_it_owns() {
+    all_is_removed_after("INT", 2).await;
 }
 
-async fn a_terminated_process_removes_its_container() {
-    is_removed_after("TERM");
+async fn a_terminated_process_removes_what_it_owns() {
+    all_is_removed_after("TERM", 15).await;
 }
 
-fn is_removed_after(signal: &str) {
-    let mut owner = Owner::start("until it is ended");
-    assert_eq!(owner.containers().len(), 1);
-    owner.signal(signal);
+async fn all_is_removed_after(name: &str, number: i32) {
+    let mut owner = Owner::start("two and a network until it is ended");
+    let owned = owner.owned();
+    assert_eq!((owned.containers.len(), owned.networks.len()), (2, 1));
+    // As a start that failed half-way does: what is gone already keeps nothing else.
+    let by_force = RemoveContainerOptionsBuilder::new().force(true).v(true);
+    let docker = Docker::connect_with_defaults().unwrap();
+    let removed = docker.remove_container(&owned.containers[0], Some(by_force.build()));
+    removed.await.unwrap();
+
+    owner.signal(name);
     // By the signal: nothing that waits for it takes it for a success.
-    assert_eq!(owner.ended().code(), None);
-    assert_eq!(owner.containers(), [""; 0]);
+    assert_eq!(owner.ended().signal(), Some(number));
+    assert_eq!(owner.owned(), Owned::default());
 }
 
-async fn a_process_that_fails_removes_its_container() {
-    let mut owner = Owner::start("until it fails");
+async fn a_process_that_is_interrupted_while_it_starts_a_container_leaves_none() {
+    let mut owner = Owner::start("one after another");
+    let started = Instant::now();
+    while owner.owned().containers.is_empty() {
+        assert!(started.elapsed() < DEADLINE, "no container was started");
+    }
+    owner.signal("INT");
+    // Not by the failure of a start whose container was removed.
+    assert_eq!(owner.ended().signal(), Some(2));
+    assert_eq!(owner.owned(), Owned::default());
+}
+
+async fn a_process_that_fails_removes_what_it_owns() {
+    let mut owner = Owner::start("one until it fails");
     assert_eq!(owner.ended().code(), Some(101));
-    assert_eq!(owner.containers(), [""; 0]);
+    assert_eq!(owner.owned(), Owned::default());
+}
+
+async fn fixed_ports_are_those_of_this_machine_only() {
+    let mut owner = Owner::start("one on fixed ports until it is ended");
+    let docker = Docker::connect_with_defaults().unwrap();
+    let id = &owner.owned().containers[0];
+    let options = None::<InspectContainerOptions>;
+    let mailpit = docker.inspect_container(id, options).await.unwrap();
+    let ports = mailpit.network_settings.unwrap().ports.unwrap();
+    let published: Vec<_> = ports.into_values().flatten().flatten().collect();
+    assert_eq!(published.len(), 2, "{published:?}");
+    for port in published {
+        assert_eq!(port.host_ip.as_deref(), Some("127.0.0.1"));
+    }
+    owner.signal("INT");
+    owner.ended();
 }
 
 async fn the_container_of_a_killed_process_is_removed_by_the_next_that_starts_one() {
-    let mut killed = Owner::start("until it is ended");
-    let left = killed.containers();
-    assert_eq!(left.len(), 1);
+    let mut killed = Owner::start("one until it is ended");
+    let left = killed.owned();
+    assert_eq!(left.containers.len(), 1);
     killed.signal("KILL");
     killed.ended();
     // Unless a test beside this one started its own meanwhile.
-    let there = killed.containers();
-    assert!(there == left || there.is_empty(), "{there:?}");
+    let there = killed.owned();
+    assert!(there == left || there == Owned::default(), "{there:?}");
 
-    let _next = Owner::start("until it is ended");
-    assert_eq!(killed.containers(), [""; 0]);
+    let mut next = Owner::start("one until it is ended");
+    assert_eq!(killed.owned(), Owned::default());
+    next.signal("INT");
+    next.ended();
 }
