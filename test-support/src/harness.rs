@@ -138,7 +138,7 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
         Err("nobody asked for one".to_owned())
     };
     let server = Arc::new(server);
-    let required = env::var("TEST_REQUIRE").is_ok_and(|kind| kind == Kind::Postgres.name());
+    let required = requires_postgres();
     let listed = move || no_test_is_overlooked(folder);
     let mut trials = vec![Trial::test("every_test_is_known_to_this_harness", listed)];
     trials.extend(tests.iter().flat_map(|test| test.trials(&server, required)));
@@ -164,6 +164,11 @@ pub fn run(folder: &'static str, tests: Vec<Test>) -> ExitCode {
         );
     }
     conclusion.exit_code()
+}
+
+/// Whether tests on PostgreSQL have to run.
+pub(crate) fn requires_postgres() -> bool {
+    env::var("TEST_REQUIRE").is_ok_and(|kind| kind == Kind::Postgres.name())
 }
 
 /// The compiler drops `#[test]` functions of a target without libtest in silence.

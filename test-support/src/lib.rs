@@ -45,10 +45,12 @@ mod database;
 mod harness;
 mod postgres;
 mod proxy;
+mod unit;
 
 pub use database::{Kind, TestDatabase};
 pub use harness::{Running, Test, run};
 pub use proxy::Proxy;
+pub use unit::on_every_database;
 
 /// Registers an `async fn(TestDatabase)`, or with `no database` an `async fn()`.
 #[macro_export]

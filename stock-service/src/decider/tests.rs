@@ -1,4 +1,4 @@
-//! The decider on SQLite against the pure function over the whole history at once.
+//! The decider on a database against the pure function over the whole history at once.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use base_domains::OrderId;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use service_runtime::database::{Database, DatabaseConfig};
-use sqlx::Executor as _;
+use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::*;
 use crate::decision::Decided;
@@ -14,8 +14,10 @@ use crate::decision::properties::{History, cut, history};
 use crate::store::{self, Cause, MIGRATIONS};
 
 async fn begin_with(database: &Database, stock: &Stock) {
-    let clear = "DELETE FROM stock; DELETE FROM reservations; DELETE FROM stock_adjustments";
-    database.pool().execute(clear).await.unwrap();
+    for table in ["stock", "reservations", "stock_adjustments"] {
+        let clear = AssertSqlSafe(format!("DELETE FROM {table}"));
+        database.pool().execute(clear).await.unwrap();
+    }
     let mut tx = database.begin().await.unwrap();
     let levels = stock.levels.iter();
     let seed = levels.map(|(product, level)| (product.clone(), level.available));
@@ -80,19 +82,20 @@ async fn in_batches(
 
 #[test]
 fn the_database_holds_what_the_pure_function_says_however_the_log_is_cut() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("stock.db").display());
-    let _entered = runtime.enter();
-    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
-    runtime.block_on(database.migrate(&[&MIGRATIONS])).unwrap();
-    let points = prop::collection::btree_set(0..40usize, 0..10);
-    let mut runner = TestRunner::new(Config::with_cases(100));
-    runner
-        .run(&(history(), points), |(history, points)| {
-            let (stored, at_once) = runtime.block_on(in_batches(&database, &history, &points));
-            prop_assert_eq!(stored, at_once);
-            Ok(())
-        })
-        .unwrap();
+    test_support::on_every_database(|fresh| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _entered = runtime.enter();
+        let database = Database::open(&DatabaseConfig::new(fresh.url())).unwrap();
+        runtime.block_on(database.migrate(&[&MIGRATIONS])).unwrap();
+        let points = prop::collection::btree_set(0..40usize, 0..10);
+        let mut runner = TestRunner::new(Config::with_cases(100));
+        runner
+            .run(&(history(), points), |(history, points)| {
+                let (stored, at_once) = runtime.block_on(in_batches(&database, &history, &points));
+                prop_assert_eq!(stored, at_once);
+                Ok(())
+            })
+            .unwrap();
+    })
+    .unwrap();
 }
