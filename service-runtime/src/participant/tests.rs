@@ -120,19 +120,21 @@ struct World {
     decider: Arc<Reserve>,
     log: Arc<Recorder>,
     config: DatabaseConfig,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 async fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
+    let file = folder.path().join("test.db");
+    let mut world = world_on(&format!("sqlite://{}", file.display())).await;
+    world._folder = Some(folder);
+    world
+}
+
+async fn world_on(url: &str) -> World {
     let config = DatabaseConfig::new(url);
     let database = Database::open(&config).unwrap();
     database.migrate(&[]).await.unwrap();
-    world_on(config, database, folder)
-}
-
-fn world_on(config: DatabaseConfig, database: Database, folder: tempfile::TempDir) -> World {
     let kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
     let decider = Arc::new(Reserve::default());
     let participant = Participant::new(Parts {
@@ -166,7 +168,7 @@ fn world_on(config: DatabaseConfig, database: Database, folder: tempfile::TempDi
         decider,
         log,
         config,
-        _folder: folder,
+        _folder: None,
     }
 }
 
@@ -248,9 +250,7 @@ fn read_back(sent: &NewRecord, order_id: OrderId, offset: i64) -> Record {
     }
 }
 
-#[tokio::test]
-async fn an_effective_event_is_decided_stored_and_published() {
-    let world = world().await;
+async fn an_effective_event_is_decided_stored_and_published(world: World) {
     world.handle(&[pending("a", 7)]).await.unwrap();
     let sent = world.log.sent_to("orders");
     assert_eq!(sent.len(), 1);
@@ -269,9 +269,7 @@ async fn an_effective_event_is_decided_stored_and_published() {
 }
 
 /// One query less per batch: its own outcomes are still in memory.
-#[tokio::test]
-async fn a_new_outcome_is_published_without_being_read_from_the_database() {
-    let world = world().await;
+async fn a_new_outcome_is_published_without_being_read_from_the_database(world: World) {
     *world.decider.forget.lock().unwrap() = Some(world.config.clone());
     world.handle(&[pending("a", 7)]).await.unwrap();
     assert_eq!(world.log.sent_to("orders").len(), 1);
@@ -291,9 +289,7 @@ async fn a_new_outcome_is_published_without_being_read_from_the_database() {
     );
 }
 
-#[tokio::test]
-async fn a_repeated_cause_publishes_the_same_bytes_without_deciding_again() {
-    let world = world().await;
+async fn a_repeated_cause_publishes_the_same_bytes_without_deciding_again(world: World) {
     world.handle(&[pending("a", 7)]).await.unwrap();
     world.handle(&[pending("a", 7)]).await.unwrap();
     let sent = world.log.sent_to("orders");
@@ -302,9 +298,7 @@ async fn a_repeated_cause_publishes_the_same_bytes_without_deciding_again() {
     assert_eq!(world.decider.calls.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
-async fn an_outcome_that_was_read_back_is_confirmed_and_never_published_again() {
-    let world = world().await;
+async fn an_outcome_that_was_read_back_is_confirmed_and_never_published_again(world: World) {
     world.handle(&[pending("a", 7)]).await.unwrap();
     let reserved = read_back(&world.log.sent_to("orders")[0], order("a"), 8);
     world.handle(&[reserved]).await.unwrap();
@@ -313,9 +307,7 @@ async fn an_outcome_that_was_read_back_is_confirmed_and_never_published_again() 
     assert_eq!(world.log.sent_to("orders").len(), 1);
 }
 
-#[tokio::test]
-async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_stored() {
-    let world = world().await;
+async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_stored(world: World) {
     world.log.refuse(Some("orders"));
     let error = world.handle(&[pending("a", 7)]).await.unwrap_err();
     assert!(matches!(error, Interruption::Unavailable(_)), "{error:?}");
@@ -328,9 +320,7 @@ async fn a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_store
 
 /// Rule R1: rows exist and are locked before the fold, so of two instances that handle the same
 /// event at once only one decides.
-#[tokio::test]
-async fn two_instances_that_handle_one_event_at_once_decide_once() {
-    let world = world().await;
+async fn two_instances_that_handle_one_event_at_once_decide_once(world: World) {
     let connections = Database::open(&world.config).unwrap();
     let mut other = handler::Handler::new(Arc::new(world.shared.clone_on(connections)), heart());
     for round in 0..20 {
@@ -366,9 +356,7 @@ impl Shared<Arc<Reserve>> {
 }
 
 /// Rule R2: a decision that fails keeps its fold, and a redrive to this group runs it again.
-#[tokio::test]
-async fn a_failed_decision_keeps_the_fold_and_a_redrive_decides_from_the_row() {
-    let world = world().await;
+async fn a_failed_decision_keeps_the_fold_and_a_redrive_decides_from_the_row(world: World) {
     let mut unreadable = pending("a", 7);
     unreadable.value = Some(b"{garbage".to_vec());
     world
@@ -404,9 +392,7 @@ async fn a_failed_decision_keeps_the_fold_and_a_redrive_decides_from_the_row() {
 }
 
 /// Rule R12: an outcome that would not fold is never stored; the decision fails instead.
-#[tokio::test]
-async fn an_outcome_that_nobody_could_fold_is_not_stored() {
-    let world = world().await;
+async fn an_outcome_that_nobody_could_fold_is_not_stored(world: World) {
     let record = named(order("a"), "unwritable", OrderStatus::Pending, 1);
     world.handle(&[record]).await.unwrap();
     let row = world.row(order("a")).await;
@@ -421,9 +407,7 @@ async fn an_outcome_that_nobody_could_fold_is_not_stored() {
     assert_eq!(code.unwrap().1, b"unsealed_outcome");
 }
 
-#[tokio::test]
-async fn garbage_is_dead_lettered_byte_for_byte_and_its_neighbours_are_handled() {
-    let world = world().await;
+async fn garbage_is_dead_lettered_byte_for_byte_and_its_neighbours_are_handled(world: World) {
     let garbage = Record {
         partition: 1,
         offset: 3,
@@ -442,9 +426,7 @@ async fn garbage_is_dead_lettered_byte_for_byte_and_its_neighbours_are_handled()
     assert_eq!(world.log.sent_to("orders").len(), 2);
 }
 
-#[tokio::test]
-async fn nothing_is_committed_while_the_dead_letter_topic_is_down() {
-    let world = world().await;
+async fn nothing_is_committed_while_the_dead_letter_topic_is_down(world: World) {
     world.log.refuse(Some("orders.stock.dlt"));
     let mut unreadable = pending("a", 7);
     unreadable.value = Some(b"{garbage".to_vec());
@@ -482,9 +464,7 @@ async fn a_defect_is_bisected_down_to_its_record_and_all_others_land() {
     }
 }
 
-#[tokio::test]
-async fn defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended() {
-    let world = world().await;
+async fn defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended(world: World) {
     let records: Vec<Record> = (0..6)
         .map(|n| named(order(&format!("{n}")), "bug", OrderStatus::Pending, n))
         .collect();
@@ -505,9 +485,7 @@ async fn defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended() {
 }
 
 /// Rule R4: `N` is kept in the database.
-#[tokio::test]
-async fn a_database_remembers_which_log_it_was_folded_from() {
-    let world = world().await;
+async fn a_database_remembers_which_log_it_was_folded_from(world: World) {
     let first = LogIdentity {
         cluster_id: "one".to_owned(),
         topic: "orders".to_owned(),
@@ -546,9 +524,7 @@ async fn a_producer_that_failed_for_good_stops_the_participant() {
     assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
 }
 
-#[tokio::test]
-async fn defects_between_good_records_stop_dead_lettering_too() {
-    let world = world().await;
+async fn defects_between_good_records_stop_dead_lettering_too(world: World) {
     let records: Vec<Record> = (0..40)
         .map(|n| match n % 2 {
             0 => named(order(&format!("{n}")), "bug", OrderStatus::Pending, n),
@@ -561,9 +537,7 @@ async fn defects_between_good_records_stop_dead_lettering_too() {
 }
 
 /// Rule R2: what comes later does not make up for a decision that failed.
-#[tokio::test]
-async fn a_failed_decision_can_be_redriven_after_the_order_has_moved_on() {
-    let world = world().await;
+async fn a_failed_decision_can_be_redriven_after_the_order_has_moved_on(world: World) {
     let mut unreadable = pending("a", 1);
     unreadable.value = Some(b"{garbage".to_vec());
     let cancelled = named(order("a"), "book order", OrderStatus::Cancelled, 2);
@@ -579,9 +553,7 @@ async fn a_failed_decision_can_be_redriven_after_the_order_has_moved_on() {
     assert_eq!(row.state.status(), Some(OrderStatus::Cancelled));
 }
 
-#[tokio::test]
-async fn a_repeated_transaction_does_not_repeat_its_dead_letters() {
-    let world = world().await;
+async fn a_repeated_transaction_does_not_repeat_its_dead_letters(world: World) {
     let record = pending("a", 1);
     let failure = batch::Failure {
         record: &record,
@@ -599,9 +571,7 @@ async fn a_repeated_transaction_does_not_repeat_its_dead_letters() {
 }
 
 /// Rule R4: orders of a partition that was added have another home than their readers compute.
-#[tokio::test]
-async fn a_partition_that_was_added_stops_the_participant() {
-    let world = world().await;
+async fn a_partition_that_was_added_stops_the_participant(world: World) {
     let added = crate::kafka::Assigned {
         partition: PARTITIONS,
         committed: None,
@@ -636,3 +606,48 @@ async fn a_partition_that_left_is_no_lag_of_this_instance_any_more() {
         }
     }
 }
+
+/// The tests above, each on a database of its own: on SQLite one by one, on PostgreSQL all in one.
+macro_rules! on_every_database {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::world().await).await;
+                }
+            )+
+        }
+
+        #[test]
+        fn everything_holds_on_postgresql_too() {
+            test_support::on_postgres([$(
+                |fresh: &test_support::TestDatabase| {
+                    println!("{}", stringify!($name));
+                    let runtime = tokio::runtime::Runtime::new().unwrap();
+                    runtime.block_on(async { $name(world_on(fresh.url()).await).await });
+                }
+            ),+])
+            .unwrap();
+        }
+    };
+}
+
+on_every_database!(
+    an_effective_event_is_decided_stored_and_published,
+    a_new_outcome_is_published_without_being_read_from_the_database,
+    a_repeated_cause_publishes_the_same_bytes_without_deciding_again,
+    an_outcome_that_was_read_back_is_confirmed_and_never_published_again,
+    a_failed_publish_interrupts_and_the_same_batch_publishes_what_was_stored,
+    two_instances_that_handle_one_event_at_once_decide_once,
+    a_failed_decision_keeps_the_fold_and_a_redrive_decides_from_the_row,
+    an_outcome_that_nobody_could_fold_is_not_stored,
+    garbage_is_dead_lettered_byte_for_byte_and_its_neighbours_are_handled,
+    nothing_is_committed_while_the_dead_letter_topic_is_down,
+    defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended,
+    a_database_remembers_which_log_it_was_folded_from,
+    defects_between_good_records_stop_dead_lettering_too,
+    a_failed_decision_can_be_redriven_after_the_order_has_moved_on,
+    a_repeated_transaction_does_not_repeat_its_dead_letters,
+    a_partition_that_was_added_stops_the_participant,
+);
