@@ -27,8 +27,8 @@ pub enum ReadError {
     CutOff,
 }
 
-/// Between two questions for the leader of a partition.
-const ELECTION: Duration = Duration::from_millis(200);
+/// Between two questions while brokers come and go.
+const BETWEEN: Duration = Duration::from_millis(200);
 
 /// Every record of `topic` that is there now, by partition and offset.
 ///
@@ -72,7 +72,7 @@ fn read_blocking(
         };
         let record = match message {
             Ok(message) => Record::from(&message),
-            Err(error) if is_about_a_connection(&error) => continue,
+            Err(error) if may_pass(&error) => continue,
             Err(error) => return Err(error.into()),
         };
         if ends
@@ -87,13 +87,37 @@ fn read_blocking(
     Ok(records)
 }
 
-/// News that librdkafka acts on by itself: another broker may have what is asked for.
-fn is_about_a_connection(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
+/// What passes while brokers come and go: librdkafka knows by itself where to turn next.
+fn may_pass(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, DestroyBroker, LeaderNotAvailable,
+        NotLeaderForPartition, Resolve,
+    };
     matches!(
         error.rdkafka_error_code(),
-        Some(AllBrokersDown | BrokerTransportFailure | Resolve)
+        Some(
+            AllBrokersDown
+                | BrokerTransportFailure
+                | DestroyBroker
+                | LeaderNotAvailable
+                | NotLeaderForPartition
+                | Resolve
+        )
     )
+}
+
+/// Asks, and asks again until the deadline while the error is one that may pass.
+fn asked_again<T>(
+    deadline: Instant,
+    ask: impl Fn(Duration) -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ask(left) {
+            Err(error) if may_pass(&error) && !left.is_zero() => std::thread::sleep(BETWEEN),
+            answered => return answered,
+        }
+    }
 }
 
 /// The end offsets of the partitions that hold something.
@@ -102,7 +126,7 @@ fn ends_of(
     topic: &str,
     deadline: Instant,
 ) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
-    let metadata = consumer.fetch_metadata(Some(topic), left_until(deadline))?;
+    let metadata = asked_again(deadline, |left| consumer.fetch_metadata(Some(topic), left))?;
     let mut topics = metadata.topics().iter();
     let partitions = topics
         .find(|found| found.name() == topic)
@@ -112,41 +136,14 @@ fn ends_of(
     }
     let mut ends = BTreeMap::new();
     for partition in partitions {
-        let (begin, end) = watermarks(consumer, topic, partition.id(), deadline)?;
+        let (begin, end) = asked_again(deadline, |left| {
+            consumer.fetch_watermarks(topic, partition.id(), left)
+        })?;
         if end > begin {
             ends.insert(partition.id(), end);
         }
     }
     Ok(ends)
-}
-
-/// First and next offset of a partition. While its leader moves, whoever is asked may not be it.
-fn watermarks(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partition: PartitionId,
-    deadline: Instant,
-) -> Result<(i64, i64), KafkaError> {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
-    loop {
-        let left = left_until(deadline);
-        match consumer.fetch_watermarks(topic, partition, left) {
-            Err(error)
-                if !left.is_zero()
-                    && matches!(
-                        error.rdkafka_error_code(),
-                        Some(LeaderNotAvailable | NotLeaderForPartition)
-                    ) =>
-            {
-                std::thread::sleep(ELECTION);
-            }
-            answered => return answered,
-        }
-    }
-}
-
-fn left_until(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }
 
 #[cfg(test)]
