@@ -13,8 +13,8 @@ use crate::log::Story;
 use crate::system::System;
 use crate::wait::eventually_within;
 
-/// A group may have to elect its members anew before it goes on.
-const SETTLING: Duration = Duration::from_secs(120);
+/// A group may have to elect its members anew before it goes on, and a cluster its leaders before that.
+const SETTLING: Duration = Duration::from_secs(180);
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
@@ -51,7 +51,7 @@ impl Wish {
 /// It does not come to that, or an order has two decisions.
 pub async fn settled_everywhere(system: &System) -> BTreeMap<String, String> {
     let log = eventually_within("decision about every order", SETTLING, || async {
-        let log = system.log.orders().await;
+        let log = system.log.orders_if_readable().await?;
         let decided = log.values().all(|story| story.history.len() > 1);
         decided.then_some(log)
     })

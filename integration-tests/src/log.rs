@@ -13,6 +13,8 @@ use service_runtime::kafka::{
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Bound of one question that is asked again and again.
 const QUESTION: Duration = Duration::from_secs(2);
+/// How long a log may be unreadable before it is tried afresh.
+const PATIENCE: Duration = Duration::from_secs(20);
 const CONSOLE_PRODUCER: &str = "TEST_KAFKA_CONSOLE_PRODUCER";
 
 /// A topic to write to and to read as a whole.
@@ -119,8 +121,18 @@ impl Log {
     /// # Panics
     /// The broker does not answer.
     pub async fn orders(&self) -> BTreeMap<OrderId, Story> {
+        self.folded(self.records().await)
+    }
+
+    /// The same; none while brokers are not there, or do not agree who leads.
+    pub async fn orders_if_readable(&self) -> Option<BTreeMap<OrderId, Story>> {
+        let records = read_all(&self.config, &self.config.topic, PATIENCE).await;
+        records.ok().map(|records| self.folded(records))
+    }
+
+    fn folded(&self, records: Vec<Record>) -> BTreeMap<OrderId, Story> {
         let mut orders: BTreeMap<OrderId, Story> = BTreeMap::new();
-        for record in self.records().await {
+        for record in records {
             if let Ok(Reading::Event(heading)) = read(&record.as_ref(), self.config.partitions) {
                 let story = orders.entry(heading.order_id).or_default();
                 story.records += 1;

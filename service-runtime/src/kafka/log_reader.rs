@@ -27,6 +27,8 @@ pub enum ReadError {
     CutOff,
 }
 
+/// How long one question may take: the next one may find another broker.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Between two questions while brokers come and go.
 const BETWEEN: Duration = Duration::from_millis(200);
 
@@ -91,7 +93,7 @@ fn read_blocking(
 fn may_pass(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
         AllBrokersDown, BrokerTransportFailure, DestroyBroker, LeaderNotAvailable,
-        NotLeaderForPartition, Resolve,
+        NotLeaderForPartition, OffsetNotAvailable, OperationTimedOut, Resolve,
     };
     matches!(
         error.rdkafka_error_code(),
@@ -101,6 +103,8 @@ fn may_pass(error: &KafkaError) -> bool {
                 | DestroyBroker
                 | LeaderNotAvailable
                 | NotLeaderForPartition
+                | OffsetNotAvailable
+                | OperationTimedOut
                 | Resolve
         )
     )
@@ -113,7 +117,7 @@ fn asked_again<T>(
 ) -> Result<T, KafkaError> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match ask(left) {
+        match ask(left.min(ANSWER)) {
             Err(error) if may_pass(&error) && !left.is_zero() => std::thread::sleep(BETWEEN),
             answered => return answered,
         }

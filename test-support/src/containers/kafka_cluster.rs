@@ -50,6 +50,12 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR", "2"),
     ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0"),
     ("KAFKA_HEAP_OPTS", "-Xmx256m"),
+    // A broker that comes back may have another address, and the others must not go on asking at
+    // the old one, or at what has it now.
+    (
+        "KAFKA_OPTS",
+        "-Dsun.net.inetaddr.ttl=1 -Dsun.net.inetaddr.negative.ttl=1",
+    ),
 ];
 
 /// A cluster of three brokers, which are its controllers too. Dropping it removes everything.
