@@ -9,6 +9,7 @@ use test_support::containers::Mailpit;
 use crate::broker::{self, Choice};
 use crate::client::Client;
 use crate::shared::Shared;
+use crate::wait::eventually;
 
 static MAILPIT: Shared<Mailpit> = Shared::new();
 
@@ -131,16 +132,21 @@ fn part(mail: &ParsedMail<'_>, kind: &str) -> String {
 
 async fn on_server(api: &Client, message_id: &str) -> Vec<Arrived> {
     let id = message_id.trim_matches(['<', '>']);
-    let found = api
-        .get(&format!("/api/v1/search?query=message-id:{id}"))
-        .await
-        .json();
+    let found = asked(api, &format!("/api/v1/search?query=message-id:{id}")).await;
     let mut mails = Vec::new();
     for message in found["messages"].as_array().unwrap() {
         let path = format!("/api/v1/message/{}", message["ID"].as_str().unwrap());
-        mails.push(described(&api.get(&path).await.json()));
+        mails.push(described(&asked(api, &path).await));
     }
     mails
+}
+
+/// What Mailpit answers: to a question asked again, if the connection was one from before its stop.
+async fn asked(api: &Client, path: &str) -> Value {
+    let answer = eventually("answer of Mailpit", || async {
+        api.try_get(path).await.ok()
+    });
+    answer.await.json()
 }
 
 /// A message as Mailpit tells it; `Bcc` is whom the header does not name.
