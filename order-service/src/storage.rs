@@ -1,8 +1,10 @@
 //! The service's database as its handlers see it: usable once it is migrated.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use service_runtime::database::{Database, DatabaseError, ErrorClass};
+use tokio::time::timeout;
 
 /// The database, as soon as its tables exist. Clones share it.
 ///
@@ -16,9 +18,6 @@ pub enum StorageError {
     /// The database was not reached since the start.
     #[error("the database is not ready yet")]
     NotReady,
-    /// It did not answer in time.
-    #[error("the database does not answer")]
-    NoAnswer,
     /// A request to it failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -50,10 +49,19 @@ impl StorageError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::NotReady | Self::NoAnswer => true,
+            Self::NotReady => true,
             Self::Database(error) => error.class() != ErrorClass::Bug,
         }
     }
+}
+
+/// Gives a request up after `limit`, as one to a database that is down.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    let elapsed = |_| Err(DatabaseError::NoAnswer(limit).into());
+    timeout(limit, request).await.unwrap_or_else(elapsed)
 }
 
 impl From<sqlx::Error> for StorageError {

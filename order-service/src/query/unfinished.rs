@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use base_domains::OrderStatus;
 use jiff::Timestamp;
-use service_runtime::database::DatabaseError;
 use service_runtime::lifecycle::Shutdown;
-use tokio::time::timeout;
 
 use super::store;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Storage, StorageError, within};
 
 /// Gauge: seconds since the oldest order with the label's `status` was placed; 0 when there is none.
 pub const OLDEST_UNFINISHED: &str = "orders_oldest_unfinished_seconds";
@@ -33,8 +31,7 @@ pub async fn watch(storage: Storage, shutdown: Shutdown) {
 
 async fn look(storage: &Storage) {
     let ages = ages(storage, Timestamp::now().as_millisecond());
-    let no_answer = |_| Err(DatabaseError::NoAnswer(INTERVAL).into());
-    match timeout(INTERVAL, ages).await.unwrap_or_else(no_answer) {
+    match within(INTERVAL, ages).await {
         Ok(ages) => {
             for (status, age) in ages {
                 metrics::gauge!(OLDEST_UNFINISHED, "status" => status.as_str())

@@ -15,7 +15,7 @@ use super::notice::Step;
 use super::position::Position;
 use crate::query::store;
 use crate::query::waiting::Waiters;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Storage, StorageError, within};
 
 /// Steps that are kept for those who stream; who falls further behind is dropped.
 const KEPT: usize = 1024;
@@ -108,6 +108,5 @@ impl Hub {
 pub(super) async fn limited<T>(
     reading: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
-    let limit = tokio::time::timeout(READ_LIMIT, reading);
-    limit.await.unwrap_or(Err(StorageError::NoAnswer))
+    within(READ_LIMIT, reading).await
 }
