@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::addition::if_readable;
 use crate::encode::EncodeError;
 use crate::event_status::EventStatus;
-use crate::payment::{Payment, if_readable};
+use crate::payment::Payment;
+use crate::shipment::Shipment;
 use crate::status::OrderStatus;
 use crate::wire::{WireOrder, null_as_empty};
 
@@ -29,6 +31,13 @@ pub struct OrderEvent {
         skip_serializing_if = "Option::is_none"
     )]
     pub payment: Option<Payment>,
+    /// How the order is shipped; with SHIPPED. One of a shape that this version does not know reads as none.
+    #[serde(
+        default,
+        deserialize_with = "if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub shipment: Option<Shipment>,
 }
 
 /// A body is not an order event. It tells where, and never repeats a part of the body.
@@ -54,6 +63,7 @@ impl OrderEvent {
             order,
             reason: None,
             payment: None,
+            shipment: None,
         }
     }
 
@@ -68,6 +78,13 @@ impl OrderEvent {
     #[must_use]
     pub fn with_payment(mut self, payment: Payment) -> Self {
         self.payment = Some(payment);
+        self
+    }
+
+    /// The same event with the shipment that it tells of.
+    #[must_use]
+    pub fn with_shipment(mut self, shipment: Shipment) -> Self {
+        self.shipment = Some(shipment);
         self
     }
 

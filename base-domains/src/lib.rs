@@ -8,6 +8,7 @@
 //! - [`read`] says what one record of the topic means, before its body is parsed.
 //! - [`WireOrder::validate`] and [`NewOrder::into_order`] are the only ways to an [`Order`].
 
+mod addition;
 mod bad_record;
 mod email;
 mod encode;
@@ -28,6 +29,7 @@ mod quantity;
 pub mod reason;
 mod record;
 mod redacted;
+mod shipment;
 mod state;
 mod status;
 mod traceparent;
@@ -49,6 +51,7 @@ pub use partition::home_partition;
 pub use payment::Payment;
 pub use quantity::{Quantity, QuantityError};
 pub use record::{Heading, Reading, RecordRef, read};
+pub use shipment::Shipment;
 pub use state::{Effect, OrderState};
 pub use status::{OrderStatus, ParseStatusError};
 pub use wire::{WireLine, WireOrder};

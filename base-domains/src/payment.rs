@@ -1,8 +1,6 @@
 //! How an order was paid, as the event that brings PAID tells it.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::finite;
 
@@ -15,13 +13,4 @@ pub struct Payment {
     /// What was charged, in major units, see [`Total::to_wire`](crate::Total::to_wire).
     #[serde(serialize_with = "finite")]
     pub amount: f64,
-}
-
-/// Reads what a step added. Whatever cannot be read as a `T` is none: an addition never makes the event
-/// unreadable.
-pub(crate) fn if_readable<'de, T: DeserializeOwned, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).ok())
 }

@@ -13,4 +13,4 @@ pub const PAYMENT_DECLINED: &str = "payment_declined";
 /// CANCELLED: somebody asked for it.
 pub const CANCELLED_ON_REQUEST: &str = "cancelled_on_request";
 /// CANCELLED: the order did not end in time.
-pub const DEADLINE_PASSED: &str = "deadline_passed";
+pub const DEADLINE: &str = "deadline";

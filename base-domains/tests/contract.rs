@@ -3,7 +3,7 @@
 
 use base_domains::{
     EncodedEvent, Encoder, EventStatus, Heading, OrderEvent, OrderStatus, Payment, Reading,
-    RecordRef, WireLine, WireOrder, home_partition, read, reason,
+    RecordRef, Shipment, WireLine, WireOrder, home_partition, read, reason,
 };
 
 const ORDER_ID: &str = "0198c0de-7a3b-7c4d-8e5f-0123456789ab";
@@ -152,6 +152,15 @@ fn a_paid_order_tells_of_its_payment_in_a_pinned_shape() {
     assert_pinned("paid-with-payment", "payment-service", None, &event);
 }
 
+#[test]
+fn a_shipped_order_tells_of_its_shipment_in_a_pinned_shape() {
+    let shipment = Shipment {
+        tracking_number: "OE0198C0DE7A3B7C4D8E5F0123456789AB".to_owned(),
+    };
+    let event = OrderEvent::new(OrderStatus::Shipped, book_order()).with_shipment(shipment);
+    assert_pinned("shipped-with-shipment", "shipping-service", None, &event);
+}
+
 /// Or else one writer with another idea of a payment would make an order unreadable for everybody.
 #[test]
 fn a_payment_of_an_unknown_shape_reads_as_none() {
@@ -176,6 +185,19 @@ fn a_payment_of_an_unknown_shape_reads_as_none() {
     let more = known.replace('}', r#","currency":"EUR"}"#);
     let more = OrderEvent::from_json(body.replace(known, &more).as_bytes()).unwrap();
     assert_eq!(more.payment.unwrap().amount, 50000.0);
+}
+
+#[test]
+fn a_shipment_of_an_unknown_shape_reads_as_none() {
+    let body = fixture("shipped-with-shipment").value;
+    let known = r#"{"trackingNumber":"OE0198C0DE7A3B7C4D8E5F0123456789AB"}"#;
+    assert!(body.contains(known), "{body}");
+    let event = OrderEvent::new(OrderStatus::Shipped, book_order());
+    for unknown in ["null", "[]", r#"{"trackingNumber":7}"#, "{}"] {
+        let body = body.replace(known, unknown);
+        let read = OrderEvent::from_json(body.as_bytes());
+        assert_eq!(read.as_ref(), Ok(&event), "{unknown}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use base_domains::{
     EncodedEvent, Encoder, Heading, Money, NewOrder, OrderEvent, OrderId, OrderStatus, Payment,
-    Reading, RecordRef, WireLine, WireOrder, event_id, home_partition, read,
+    Reading, RecordRef, Shipment, WireLine, WireOrder, event_id, home_partition, read,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -43,6 +43,7 @@ proptest! {
         status in select(OrderStatus::ALL.to_vec()),
         reason in proptest::option::of(".{0,20}"),
         payment_id in proptest::option::of(".{0,20}"),
+        tracking_number in proptest::option::of(".{0,20}"),
         seconds in 0..4_000_000_000_i64,
         partitions in 1..100,
     ) {
@@ -51,6 +52,7 @@ proptest! {
         event.reason = reason.clone();
         let amount = order.total().to_wire();
         event.payment = payment_id.map(|payment_id| Payment { payment_id, amount });
+        event.shipment = tracking_number.map(|tracking_number| Shipment { tracking_number });
         let encoder = Encoder { writer: "stock-service".to_owned(), type_id: None };
         let time = jiff::Timestamp::from_second(seconds).unwrap();
         let encoded = encoder.encode(&event, time, None).unwrap();

@@ -64,6 +64,7 @@ impl MailDecider {
             partition: change.home_partition,
             payload,
             age_from: occurred_at,
+            due_at: None,
         }))
     }
 }

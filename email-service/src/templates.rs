@@ -115,7 +115,7 @@ fn in_words(reason: &str) -> String {
         reason::INVALID_ORDER => "Something in the order is not right, see its lines below.".into(),
         reason::PAYMENT_DECLINED => "The payment was declined.".into(),
         reason::CANCELLED_ON_REQUEST => "You asked for it.".into(),
-        reason::DEADLINE_PASSED => "It could not be completed in time.".into(),
+        reason::DEADLINE => "It could not be completed in time.".into(),
         other => one_line(other),
     }
 }

@@ -99,6 +99,7 @@ fn new_job(
         partition,
         payload: serde_json::to_string(payload).map_err(bug)?,
         age_from,
+        due_at: None,
     })
 }
 

@@ -21,6 +21,8 @@ pub struct NewJob {
     /// From when the maximum age counts, in epoch milliseconds (when the cause happened, so that a
     /// replay of old history is recognised); the time of the insertion when absent.
     pub age_from: Option<i64>,
+    /// When it falls due, in epoch milliseconds; at once when absent.
+    pub due_at: Option<i64>,
 }
 
 /// A leased job, as its handler gets it.
@@ -225,6 +227,7 @@ mod tests {
             partition: 0,
             payload: r#"{"to":"ann@example.org"}"#.into(),
             age_from: None,
+            due_at: None,
         };
         let text = format!("{job:?}");
         assert!(text.contains("mail/1"), "{text}");

@@ -31,6 +31,6 @@ pub use handler::{
 pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
 pub use pause::Pause;
 pub use store::{
-    Claim, claim, die, finish, insert, list, record, retry, retry_dead, skip, withdraw,
+    Claim, claim, die, expedite, finish, insert, list, record, retry, retry_dead, skip, withdraw,
 };
 pub use worker::{DRAIN_TIMEOUT, Worker, WorkerConfig};

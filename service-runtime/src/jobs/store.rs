@@ -16,12 +16,12 @@ const DUE_AT: &str = "COALESCE(lease_until, next_try_at)";
 
 const OPEN: &str = "state IN ('due', 'leased')";
 
-/// Inserts jobs, due at once; those whose id exists are left as they are. Returns how many are new.
+/// Inserts jobs; those whose id exists are left as they are. Returns how many are new.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn insert(tx: &mut Tx, dialect: Dialect, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
-    const TYPES: [&str; 6] = ["TEXT", "TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT"];
+    const TYPES: [&str; 7] = ["TEXT", "TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT"];
     let mut jobs: Vec<&NewJob> = jobs.iter().collect();
     // One order of locks for everybody: two transactions with the same ids cannot deadlock.
     jobs.sort_by(|one, other| one.job_id.cmp(&other.job_id));
@@ -30,11 +30,11 @@ pub async fn insert(tx: &mut Tx, dialect: Dialect, jobs: &[NewJob]) -> Result<u6
         let mut chunk = chunk.to_vec();
         sql::pad(&mut chunk);
         let text = format!(
-            "WITH job(job_id, kind, order_id, partition_id, payload, age_from) AS (VALUES {rows}), \
+            "WITH job(job_id, kind, order_id, partition_id, payload, age_from, due_at) AS (VALUES {rows}), \
              clock(now) AS (SELECT {now}) \
              INSERT INTO jobs (job_id, kind, order_id, partition_id, state, next_try_at, payload, \
              age_from, created_at) \
-             SELECT job_id, kind, order_id, partition_id, 'due', now, payload, \
+             SELECT job_id, kind, order_id, partition_id, 'due', COALESCE(due_at, now), payload, \
              COALESCE(age_from, now), now FROM job CROSS JOIN clock WHERE true \
              ON CONFLICT DO NOTHING",
             rows = sql::rows(chunk.len(), &TYPES, 1),
@@ -48,7 +48,8 @@ pub async fn insert(tx: &mut Tx, dialect: Dialect, jobs: &[NewJob]) -> Result<u6
                 .bind(&*job.order_id)
                 .bind(i64::from(job.partition))
                 .bind(&*job.payload)
-                .bind(job.age_from);
+                .bind(job.age_from)
+                .bind(job.due_at);
         }
         inserted += query.execute(&mut **tx).await?.rows_affected();
     }
@@ -220,6 +221,24 @@ pub async fn withdraw(
         withdrawn.extend(query.fetch_all(&mut **tx).await?);
     }
     Ok(withdrawn)
+}
+
+/// Makes a job due now that waits for its time. `false`: there is none of this id that was never
+/// leased and waits.
+///
+/// # Errors
+/// Those of the database.
+pub async fn expedite(tx: &mut Tx, dialect: Dialect, job_id: &str) -> Result<bool, DatabaseError> {
+    let text = format!(
+        "UPDATE jobs SET next_try_at = {now} \
+         WHERE job_id = $1 AND state = 'due' AND attempts = 0 AND next_try_at > {now}",
+        now = dialect.now_ms(),
+    );
+    let done = sqlx::query(AssertSqlSafe(text))
+        .bind(job_id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Records that the effect happened. `false`: the lease is lost and nothing was changed.

@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(jobs_are_listed_by_kind_order_and_state_the_newest_first),
         test!(only_a_dead_job_is_put_back_and_is_then_as_new),
         test!(only_a_job_that_was_never_leased_can_be_withdrawn),
+        test!(a_job_with_a_due_time_waits_for_it_unless_it_is_expedited),
         test!(looking_for_jobs_uses_the_index_of_open_jobs).only(Kind::Sqlite),
     ]
 }
@@ -70,6 +71,32 @@ async fn a_job_is_inserted_once_and_keeps_what_it_was_given_first(database: Test
     assert_eq!(stored.payload, r#"{"to":"a"}"#);
     assert_eq!(stored.next_try_at, stored.created_at);
     assert_eq!(stored.age_from, stored.created_at);
+}
+
+async fn a_job_with_a_due_time_waits_for_it_unless_it_is_expedited(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let database = &fresh.database;
+    let at = |id: &str, due_at| NewJob {
+        due_at: Some(due_at),
+        ..mail(id, 0)
+    };
+    let far = 9_000_000_000_000;
+    insert(database, &[at("later", far), at("long ago", 1)]).await;
+    assert_eq!(row(database, "later").await.next_try_at, far);
+    assert_eq!(ids(&claim(database, &[0], 9).await), ["long ago"]);
+
+    let expedite = async |id: &str| {
+        let mut tx = database.begin().await.unwrap();
+        let expedited = jobs::expedite(&mut tx, database.dialect(), id).await;
+        tx.commit().await.unwrap();
+        expedited.unwrap()
+    };
+    // One that was leased runs already, and its next attempt has a time of its own.
+    assert!(!expedite("long ago").await);
+    assert!(!expedite("unknown").await);
+    assert!(expedite("later").await);
+    assert!(!expedite("later").await);
+    assert_eq!(ids(&claim(database, &[0], 9).await), ["later"]);
 }
 
 async fn transactions_that_insert_the_same_jobs_do_not_deadlock(database: TestDatabase) {

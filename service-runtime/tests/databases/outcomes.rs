@@ -57,6 +57,7 @@ fn job(kind: &str, order_id: OrderId, payload: String) -> NewJob {
         partition: home_partition(order_id, PARTITIONS),
         payload,
         age_from: None,
+        due_at: None,
     }
 }
 

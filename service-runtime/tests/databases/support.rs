@@ -64,6 +64,7 @@ pub(crate) fn mail(id: &str, partition: i32) -> NewJob {
         partition,
         payload: format!(r#"{{"to":"{id}"}}"#),
         age_from: None,
+        due_at: None,
     }
 }
 
