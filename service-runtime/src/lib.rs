@@ -17,3 +17,5 @@ pub mod lifecycle;
 pub mod participant;
 pub mod service;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;

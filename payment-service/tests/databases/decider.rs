@@ -6,9 +6,10 @@ use payment_service::payment::State;
 use payment_service::store::find;
 use service_runtime::jobs::JobState;
 use service_runtime::participant::Decision;
+use service_runtime::testing::read_record;
 use test_support::{Test, TestDatabase, test};
 
-use crate::world::{Event, World, order};
+use crate::world::{World, event, order, paid};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -31,7 +32,7 @@ use OrderStatus::{Cancelled, Paid, Pending, Rejected, Reserved, Shipped};
 async fn a_reserved_order_is_charged_once_however_often_it_is_read(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(5_000_000);
-    let events = [Pending, Reserved, Reserved].map(|status| Event::new(status, &order));
+    let events = [Pending, Reserved, Reserved].map(|status| event(status, &order));
     assert_eq!(world.read(&events).await, vec![Decision::Done; 2]);
     assert_eq!(world.read(&events).await, vec![]);
     let jobs = world.jobs(&order).await;
@@ -48,8 +49,8 @@ async fn an_order_that_ends_before_its_charge_was_begun_is_never_charged(databas
     let world = World::new(database).await;
     for end in [Cancelled, Rejected] {
         let order = order(1_000);
-        world.read(&[Event::new(Reserved, &order)]).await;
-        world.read(&[Event::new(end, &order)]).await;
+        world.read(&[event(Reserved, &order)]).await;
+        world.read(&[event(end, &order)]).await;
         assert_eq!(world.payment(&order).await.state, State::Skipped);
         assert!(world.lease(Charge, &order).await.is_none());
         let jobs = world.jobs(&order).await;
@@ -62,7 +63,7 @@ async fn an_order_that_is_reserved_and_cancelled_in_one_batch_is_never_charged(
 ) {
     let world = World::new(database).await;
     let order = order(1_000);
-    let events = [Pending, Reserved, Cancelled].map(|status| Event::new(status, &order));
+    let events = [Pending, Reserved, Cancelled].map(|status| event(status, &order));
     world.read(&events).await;
     assert_eq!(world.payment(&order).await.state, State::Skipped);
     assert!(world.lease(Charge, &order).await.is_none());
@@ -71,14 +72,14 @@ async fn an_order_that_is_reserved_and_cancelled_in_one_batch_is_never_charged(
 async fn an_order_that_ends_after_its_charge_is_refunded_once(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
     let paid = world.outcome(order.order_id).await.unwrap();
     assert_eq!(world.payment(&order).await.state, State::Charged);
-    let end = [Event::of(paid), Event::new(Cancelled, &order)];
+    let end = [read_record(&paid), event(Cancelled, &order)];
     for _ in 0..2 {
         world.read(&end).await;
-        world.read(&[Event::new(Rejected, &order)]).await;
+        world.read(&[event(Rejected, &order)]).await;
     }
     assert_eq!(world.jobs(&order).await.len(), 2);
     assert_eq!(world.payment(&order).await.state, State::Refunding);
@@ -91,9 +92,9 @@ async fn an_order_that_ends_after_its_charge_is_refunded_once(database: TestData
 async fn a_shipped_order_keeps_its_charge(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
-    let events = [Shipped, Cancelled].map(|status| Event::new(status, &order));
+    let events = [Shipped, Cancelled].map(|status| event(status, &order));
     world.read(&events).await;
     assert_eq!(world.payment(&order).await.state, State::Charged);
     assert_eq!(world.jobs(&order).await.len(), 1);
@@ -107,10 +108,10 @@ async fn a_payment_that_the_log_tells_of_is_adopted_and_refunded_when_the_order_
     let world = World::new(database).await;
     let (kept, whole) = (order(1_000), order(2_000));
     let history = [
-        Event::new(Reserved, &kept),
-        Event::paid(&kept, "p1"),
+        event(Reserved, &kept),
+        paid(&kept, "p1"),
         // Its beginning is lost.
-        Event::paid(&whole, "p2"),
+        paid(&whole, "p2"),
     ];
     world.read(&history).await;
     for (order, id) in [(&kept, "p1"), (&whole, "p2")] {
@@ -118,7 +119,7 @@ async fn a_payment_that_the_log_tells_of_is_adopted_and_refunded_when_the_order_
         assert_eq!(payment.state, State::Charged);
         assert_eq!(payment.payment_id.as_deref(), Some(id));
         assert!(world.lease(Charge, order).await.is_none());
-        world.read(&[Event::new(Cancelled, order)]).await;
+        world.read(&[event(Cancelled, order)]).await;
         world.work(Refund, order).await.unwrap();
         assert_eq!(world.payment(order).await.state, State::Refunded);
     }
@@ -127,14 +128,14 @@ async fn a_payment_that_the_log_tells_of_is_adopted_and_refunded_when_the_order_
 async fn what_this_service_appended_changes_nothing_when_it_is_read_back(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
     sqlx::query("UPDATE payments SET updated_at = 77")
         .execute(world.database.pool())
         .await
         .unwrap();
     let paid = world.outcome(order.order_id).await.unwrap();
-    assert_eq!(world.read(&[Event::of(paid)]).await, [Decision::Done]);
+    assert_eq!(world.read(&[read_record(&paid)]).await, [Decision::Done]);
     let kept = find(&world.database, order.order_id).await.unwrap();
     assert_eq!(kept.unwrap().updated_at, 77);
 }
@@ -142,7 +143,7 @@ async fn what_this_service_appended_changes_nothing_when_it_is_read_back(databas
 async fn a_payment_told_by_somebody_else_does_not_stop_the_charge(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    let events = [Reserved, Paid].map(|status| Event::new(status, &order));
+    let events = [Reserved, Paid].map(|status| event(status, &order));
     world.read(&events).await;
     world.work(Charge, &order).await.unwrap();
     assert_eq!(world.payment(&order).await.state, State::Charged);
@@ -153,7 +154,7 @@ async fn an_order_that_cannot_be_priced_is_rejected(database: TestDatabase) {
     let world = World::new(database).await;
     let mut order = order(1_000);
     order.qty = 0;
-    let decisions = world.read(&[Event::new(Reserved, &order)]).await;
+    let decisions = world.read(&[event(Reserved, &order)]).await;
     let rejected = OrderEvent::new(Rejected, order.clone()).with_reason(reason::INVALID_ORDER);
     assert_eq!(decisions, [Decision::Append(rejected)]);
     assert_eq!(world.jobs(&order).await.len(), 0);
@@ -162,13 +163,13 @@ async fn an_order_that_cannot_be_priced_is_rejected(database: TestDatabase) {
 async fn a_body_that_cannot_be_read_fails_only_its_own_decision(database: TestDatabase) {
     let world = World::new(database).await;
     let (broken, fine) = (order(1_000), order(2_000));
-    let mut garbage = Event::new(Reserved, &broken);
-    garbage.record.value = Some(b"{".to_vec());
+    let mut garbage = event(Reserved, &broken);
+    garbage.value = Some(b"{".to_vec());
     // What needs no body needs no readable one.
-    let mut cancelled = Event::new(Cancelled, &broken);
-    cancelled.record.value = None;
+    let mut cancelled = event(Cancelled, &broken);
+    cancelled.value = None;
     let decisions = world
-        .read(&[garbage, Event::new(Reserved, &fine), cancelled])
+        .read(&[garbage, event(Reserved, &fine), cancelled])
         .await;
     let code = match &decisions[0] {
         Decision::Failed { code, .. } => *code,
@@ -183,14 +184,14 @@ async fn a_body_that_cannot_be_read_fails_only_its_own_decision(database: TestDa
 async fn orders_of_one_batch_do_not_disturb_each_other(database: TestDatabase) {
     let world = World::new(database).await;
     let [charged, withdrawn, waiting, new] = [1_000, 2_000, 3_000, 4_000].map(order);
-    let reserved = [&charged, &withdrawn, &waiting].map(|order| Event::new(Reserved, order));
+    let reserved = [&charged, &withdrawn, &waiting].map(|order| event(Reserved, order));
     world.read(&reserved).await;
     world.work(Charge, &charged).await.unwrap();
     world
         .read(&[
-            Event::new(Cancelled, &charged),
-            Event::new(Cancelled, &withdrawn),
-            Event::new(Reserved, &new),
+            event(Cancelled, &charged),
+            event(Cancelled, &withdrawn),
+            event(Reserved, &new),
         ])
         .await;
     let mut states = Vec::new();

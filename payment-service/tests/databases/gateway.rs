@@ -14,7 +14,7 @@ use service_runtime::jobs::{JobHandler as _, JobResult};
 use test_support::{Test, TestDatabase, test};
 
 use crate::stub::{Reply, Reply::Say, Stub};
-use crate::world::{Event, World, order};
+use crate::world::{World, event, order};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -86,7 +86,7 @@ async fn every_attempt_has_the_same_key_and_only_an_answer_ends_them(database: T
     let handler = world.handler(Charge, gateway(&format!("http://{}", stub.address), None));
     let order = order(1_000);
     world
-        .read(&[Event::new(base_domains::OrderStatus::Reserved, &order)])
+        .read(&[event(base_domains::OrderStatus::Reserved, &order)])
         .await;
     for error in ["no answer in time", "the gateway answered 500"] {
         let job = world.lease(Charge, &order).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use test_support::{Test, TestDatabase, test};
 use tower::ServiceExt as _;
 
-use crate::world::{Event, World, order};
+use crate::world::{World, event, order};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -34,9 +34,7 @@ async fn a_payment_is_told_from_its_charge_to_its_refund(database: TestDatabase)
     let world = World::new(database).await;
     let order = order(1_004);
     let id = order.order_id.to_string();
-    world
-        .read(&[Event::new(OrderStatus::Reserved, &order)])
-        .await;
+    world.read(&[event(OrderStatus::Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
     let (status, _, body) = get(&world, &id).await;
     assert_eq!(status, StatusCode::OK);
@@ -59,9 +57,7 @@ async fn a_payment_is_told_from_its_charge_to_its_refund(database: TestDatabase)
     }
 
     world.work(Charge, &order).await.unwrap();
-    world
-        .read(&[Event::new(OrderStatus::Cancelled, &order)])
-        .await;
+    world.read(&[event(OrderStatus::Cancelled, &order)]).await;
     let (_, _, body) = get(&world, &id).await;
     assert_eq!(body["state"], "refunding");
     assert_eq!(body["paymentId"], format!("sandbox-charge-{id}"));
@@ -81,9 +77,7 @@ async fn a_payment_is_told_from_its_charge_to_its_refund(database: TestDatabase)
 async fn a_declined_payment_says_why(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_002);
-    world
-        .read(&[Event::new(OrderStatus::Reserved, &order)])
-        .await;
+    world.read(&[event(OrderStatus::Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
     let (_, _, body) = get(&world, &order.order_id.to_string()).await;
     assert_eq!(body["state"], "declined");

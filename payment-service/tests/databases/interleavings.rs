@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use service_runtime::jobs::{Job, JobResult, JobRow, JobState};
+use service_runtime::testing::{expire, read_record};
 use test_support::{Test, TestDatabase, test};
 
-use crate::world::{Event, World, order};
+use crate::world::{World, event, order};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![test!(
@@ -85,11 +86,11 @@ impl History<'_> {
     async fn take(&mut self, step: Step) {
         match step {
             Step::Read(status) => {
-                self.world.read(&[Event::new(status, &self.order)]).await;
+                self.world.read(&[event(status, &self.order)]).await;
             }
             Step::ReadBack => self.read_back().await,
             Step::Ship if self.status().await == "PAID" => {
-                let shipped = Event::new(OrderStatus::Shipped, &self.order);
+                let shipped = event(OrderStatus::Shipped, &self.order);
                 self.world.read(&[shipped]).await;
             }
             Step::Ship => {}
@@ -117,7 +118,7 @@ impl History<'_> {
             // What it remembers is left: it may as well be slow, and record after its lease.
             Step::Crash(operation) => {
                 if let Some(job) = self.worker(operation).job.clone() {
-                    self.world.crash(&job).await;
+                    expire(&self.world.database, &job).await;
                 }
             }
         }
@@ -132,17 +133,13 @@ impl History<'_> {
 
     async fn read_back(&self) {
         if let Some(outcome) = self.world.outcome(self.order.order_id).await {
-            self.world.read(&[Event::of(outcome)]).await;
+            self.world.read(&[read_record(&outcome)]).await;
         }
     }
 
-    async fn status(&self) -> String {
-        let text = "SELECT COALESCE(MAX(status), '') FROM participant_orders WHERE order_id = $1";
-        sqlx::query_scalar(text)
-            .bind(self.order.order_id.to_string())
-            .fetch_one(self.world.database.pool())
-            .await
-            .unwrap()
+    async fn status(&self) -> &'static str {
+        let status = self.world.bench.status(self.order.order_id).await;
+        status.map_or("", OrderStatus::as_str)
     }
 
     /// Until nothing is left to do: what is leased runs out, is leased again, and outcomes are read.
@@ -151,7 +148,7 @@ impl History<'_> {
             for operation in [Charge, Refund] {
                 let job = self.worker(operation).job.take();
                 if let Some(job) = job {
-                    self.world.crash(&job).await;
+                    expire(&self.world.database, &job).await;
                 }
                 self.world.work(operation, &self.order).await;
             }
@@ -208,7 +205,7 @@ async fn no_interleaving_charges_twice_or_keeps_money_of_an_order_that_was_not_s
         }
         let state = world.payment(&history.order).await.state;
         assert_eq!(moved, expected(state), "{}", told());
-        match &*status {
+        match status {
             "SHIPPED" | "PAID" => assert_eq!(moved, (1, 0), "{}", told()),
             "CANCELLED" | "REJECTED" => assert_eq!(moved.0 - moved.1, 0, "{}", told()),
             other => panic!("{other} at the end, {}", told()),

@@ -7,9 +7,10 @@ use payment_service::gateway::Operation::{Charge, Refund};
 use payment_service::gateway::{Answer, PaymentGateway, Request, Unknown};
 use payment_service::payment::State;
 use service_runtime::jobs::{Job, JobHandler as _, JobResult, JobState, retry_dead};
+use service_runtime::testing::{expire, read_record};
 use test_support::{Test, TestDatabase, test};
 
-use crate::world::{DAY, Event, World, order};
+use crate::world::{DAY, World, event, order};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -34,7 +35,7 @@ use OrderStatus::{Cancelled, Paid, Rejected, Reserved};
 async fn a_charge_makes_the_order_paid_and_the_event_tells_of_the_payment(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(5_000_029);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
     let payment_id = format!("sandbox-charge-{}", order.order_id);
     let expected = OrderEvent::new(Paid, order.clone()).with_payment(WirePayment {
@@ -52,11 +53,11 @@ async fn a_charge_makes_the_order_paid_and_the_event_tells_of_the_payment(databa
 async fn a_declined_charge_rejects_the_order(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_002);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
     let rejected = OrderEvent::new(Rejected, order.clone()).with_reason(reason::PAYMENT_DECLINED);
     assert_eq!(world.outcome(order.order_id).await, Some(rejected.clone()));
-    world.read(&[Event::of(rejected)]).await;
+    world.read(&[read_record(&rejected)]).await;
     let payment = world.payment(&order).await;
     assert_eq!(payment.state, State::Declined);
     assert_eq!(payment.reason.as_deref(), Some("insufficient_funds"));
@@ -68,7 +69,7 @@ async fn no_answer_is_no_decline_and_the_second_attempt_finds_the_first(database
     let world = World::new(database).await;
     for (cents, after_the_first) in [(1_003, (0, 0)), (1_004, (1, 0))] {
         let order = order(cents);
-        world.read(&[Event::new(Reserved, &order)]).await;
+        world.read(&[event(Reserved, &order)]).await;
         let first = world.work(Charge, &order).await.unwrap();
         assert!(matches!(first, JobResult::Retry { .. }), "{first:?}");
         assert_eq!(world.moved(&order).await, after_the_first);
@@ -89,13 +90,13 @@ async fn a_charge_whose_order_ended_meanwhile_is_refunded_and_nothing_is_appende
     // One that is leased when the order ends, and one whose first attempt got no answer.
     for cents in [1_000, 1_004] {
         let order = order(cents);
-        world.read(&[Event::new(Reserved, &order)]).await;
+        world.read(&[event(Reserved, &order)]).await;
         let mut job = world.lease(Charge, &order).await.unwrap();
         let mut result = world.ask(Charge, &job).await;
         if cents == 1_004 {
             assert!(world.record(Charge, &job, &result).await);
         }
-        world.read(&[Event::new(Cancelled, &order)]).await;
+        world.read(&[event(Cancelled, &order)]).await;
         assert_eq!(
             world.payment(&order).await.state,
             State::Pending,
@@ -116,9 +117,9 @@ async fn a_charge_whose_order_ended_meanwhile_is_refunded_and_nothing_is_appende
 async fn a_decline_after_the_end_of_the_order_is_only_kept(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_002);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     let job = world.lease(Charge, &order).await.unwrap();
-    world.read(&[Event::new(Cancelled, &order)]).await;
+    world.read(&[event(Cancelled, &order)]).await;
     let result = world.ask(Charge, &job).await;
     assert!(world.record(Charge, &job, &result).await);
     assert_eq!(world.outcome(order.order_id).await, None);
@@ -129,10 +130,10 @@ async fn a_decline_after_the_end_of_the_order_is_only_kept(database: TestDatabas
 async fn a_crash_between_charging_and_recording_charges_once(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     let lost = world.lease(Charge, &order).await.unwrap();
     let answer = world.ask(Charge, &lost).await;
-    world.crash(&lost).await;
+    expire(&world.database, &lost).await;
     let job = world.lease(Charge, &order).await.unwrap();
     assert!(
         !world.record(Charge, &lost, &answer).await,
@@ -165,9 +166,9 @@ impl PaymentGateway for Fixed {
 async fn a_declined_refund_is_a_dead_job_that_an_operator_can_retry(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
-    world.read(&[Event::new(Cancelled, &order)]).await;
+    world.read(&[event(Cancelled, &order)]).await;
     let job = world.lease(Refund, &order).await.unwrap();
     let reason = "account_closed".to_owned();
     let declining = Fixed {
@@ -196,8 +197,8 @@ async fn what_is_older_than_its_key_is_looked_up_before_it_is_asked_for(database
         (&known, Some(id("found")), "found"),
         (&unknown, None, "submitted"),
     ] {
-        let mut reserved = Event::new(Reserved, order);
-        reserved.record.timestamp = Some(1_577_836_800_000);
+        let mut reserved = event(Reserved, order);
+        reserved.timestamp = Some(1_577_836_800_000);
         world.read(&[reserved]).await;
         let job = world.lease(Charge, order).await.unwrap();
         let gateway = Fixed {
@@ -245,7 +246,7 @@ async fn what_is_older_than_half_the_lifetime_of_its_key_is_looked_up(database: 
     for (so_old, expected) in [(DAY / 2 - margin, "submitted"), (DAY / 2, "found")] {
         let order = order(1_000);
         // By the clock of its writer it happens in the future.
-        world.read(&[Event::new(Reserved, &order)]).await;
+        world.read(&[event(Reserved, &order)]).await;
         age(&world, so_old).await;
         let job = world.lease(Charge, &order).await.unwrap();
         let result = world.handler(Charge, gateway.clone()).run(&job).await;
@@ -257,11 +258,11 @@ async fn what_is_older_than_half_the_lifetime_of_its_key_is_looked_up(database: 
 async fn a_refund_that_a_charge_orders_is_as_old_as_the_charge(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    let mut reserved = Event::new(Reserved, &order);
-    reserved.record.timestamp = Some(1_577_836_800_000);
+    let mut reserved = event(Reserved, &order);
+    reserved.timestamp = Some(1_577_836_800_000);
     world.read(&[reserved]).await;
     let charge = world.lease(Charge, &order).await.unwrap();
-    world.read(&[Event::new(Cancelled, &order)]).await;
+    world.read(&[event(Cancelled, &order)]).await;
     let result = done(&accepted("p1"));
     assert!(world.record(Charge, &charge, &result).await);
     let refund = world.lease(Refund, &order).await.unwrap();
@@ -277,9 +278,9 @@ async fn a_refund_that_a_charge_orders_is_as_old_as_the_charge(database: TestDat
 /// A refund that the gateway declined and an operator retries, a day after it was ordered.
 async fn retried_refund(world: &World) -> Job {
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     world.work(Charge, &order).await.unwrap();
-    world.read(&[Event::new(Cancelled, &order)]).await;
+    world.read(&[event(Cancelled, &order)]).await;
     let job = world.lease(Refund, &order).await.unwrap();
     let error = "account_closed".to_owned();
     let dead = JobResult::Dead { error };
@@ -315,7 +316,7 @@ async fn a_refund_that_was_declined_long_ago_is_asked_for_again(database: TestDa
 async fn a_payload_that_cannot_be_read_is_a_dead_job(database: TestDatabase) {
     let world = World::new(database).await;
     let order = order(1_000);
-    world.read(&[Event::new(Reserved, &order)]).await;
+    world.read(&[event(Reserved, &order)]).await;
     sqlx::query(r#"UPDATE jobs SET payload = '{"amountMinor":"ann@example.org"}'"#)
         .execute(world.database.pool())
         .await

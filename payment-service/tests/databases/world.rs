@@ -1,85 +1,44 @@
-//! The service's database with a log of the test: events are folded and decided, jobs leased, run and
-//! recorded, as in the running service, but one step at a time.
+//! The service's participant on a log in memory, its jobs leased, run and recorded as in the running
+//! service, but one step at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use base_domains::{
-    EncodedEvent, Heading, OrderEvent, OrderId, OrderState, OrderStatus, Payment as WirePayment,
-    WireOrder, home_partition,
-};
+use base_domains::{OrderEvent, OrderId, OrderStatus, Payment as WirePayment, WireOrder};
 use payment_service::decider::PaymentDecider;
 use payment_service::gateway::{Operation, PaymentGateway, Sandbox};
 use payment_service::job::{PaymentHandler, job_id};
 use payment_service::payment::Payment;
 use payment_service::store::{MIGRATIONS, find};
-use service_runtime::database::{Database, DatabaseConfig, Tx};
-use service_runtime::health::Health;
-use service_runtime::jobs::{
-    self, Attempted, Claim, Job, JobFilter, JobHandler as _, JobResult, JobRow, Recorded,
-};
-use service_runtime::kafka::{KafkaConfig, KafkaProducer, Record};
-use service_runtime::lifecycle::Shutdown;
-use service_runtime::participant::{
-    Change, Decider as _, Decision, Participant, ParticipantSettings, Parts, WithOutcomes,
-};
-use sqlx::{AssertSqlSafe, Row};
+use service_runtime::database::{Database, DatabaseConfig};
+use service_runtime::jobs::{Job, JobHandler, JobResult, JobRow};
+use service_runtime::kafka::Record;
+use service_runtime::participant::Decision;
+use service_runtime::testing::{self, Bench, MemoryLog, read_record};
 use test_support::TestDatabase;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-const PARTITIONS: i32 = 3;
 /// How long the sandbox lets its customers wait in vain.
 const PATIENCE: Duration = Duration::from_millis(2);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// 1 January 2100: always young.
-const YOUNG: i64 = 4_102_444_800_000;
 
 pub(crate) struct World {
     pub(crate) database: Database,
-    participant: Participant<PaymentDecider>,
+    pub(crate) bench: Bench<PaymentDecider>,
 }
 
-/// An event that was read from the log.
-#[derive(Clone)]
-pub(crate) struct Event {
-    pub(crate) heading: Heading,
-    pub(crate) record: Record,
+/// `status` of `order`, as it is read from the log.
+pub(crate) fn event(status: OrderStatus, order: &WireOrder) -> Record {
+    read_record(&OrderEvent::new(status, order.clone()))
 }
 
-impl Event {
-    pub(crate) fn new(status: OrderStatus, order: &WireOrder) -> Self {
-        Self::of(OrderEvent::new(status, order.clone()))
-    }
-
-    pub(crate) fn of(event: OrderEvent) -> Self {
-        let order_id = event.order.order_id;
-        let status = event.status.as_str().parse().unwrap();
-        Self {
-            heading: Heading {
-                order_id,
-                status,
-                event_id: "event".to_owned(),
-                bare: false,
-            },
-            record: Record {
-                partition: home_partition(order_id, PARTITIONS),
-                offset: 0,
-                timestamp: Some(YOUNG),
-                key: None,
-                headers: Vec::new(),
-                value: Some(event.to_json().unwrap().into_bytes()),
-            },
-        }
-    }
-
-    /// PAID, as this service appends it.
-    pub(crate) fn paid(order: &WireOrder, payment_id: &str) -> Self {
-        let amount = order.validate().unwrap().total().to_wire();
-        let payment_id = payment_id.to_owned();
-        let paid = OrderEvent::new(OrderStatus::Paid, order.clone());
-        Self::of(paid.with_payment(WirePayment { payment_id, amount }))
-    }
+/// PAID, as this service appends it.
+pub(crate) fn paid(order: &WireOrder, payment_id: &str) -> Record {
+    let amount = order.validate().unwrap().total().to_wire();
+    let payment_id = payment_id.to_owned();
+    let paid = OrderEvent::new(OrderStatus::Paid, order.clone());
+    read_record(&paid.with_payment(WirePayment { payment_id, amount }))
 }
 
 /// A new order that costs so many cents.
@@ -94,32 +53,15 @@ pub(crate) fn order(cents: i64) -> WireOrder {
     }
 }
 
-fn parts(database: &Database) -> Parts<PaymentDecider> {
-    let kafka = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
-    let decider = PaymentDecider::new(
-        database.dialect(),
-        Arc::new(Notify::new()),
-        Arc::new(Notify::new()),
-    );
-    Parts {
-        name: "payment",
-        writer: payment_service::NAME,
-        log_name: None,
-        decider,
-        database: database.clone(),
-        producer: KafkaProducer::new(&kafka).unwrap(),
-        kafka,
-        settings: ParticipantSettings::for_group("payment"),
-        health: Health::new(&Shutdown::new()),
-    }
-}
-
 impl World {
     pub(crate) async fn new(database: TestDatabase) -> Self {
         let database = Database::open(&DatabaseConfig::new(database.url())).unwrap();
         database.migrate(&[&MIGRATIONS]).await.unwrap();
+        let (charges, refunds) = (Arc::default(), Arc::default());
+        let decider = PaymentDecider::new(database.dialect(), charges, refunds);
+        let (name, log) = ("payment", MemoryLog::default());
         Self {
-            participant: Participant::new(parts(&database)),
+            bench: Bench::new(name, payment_service::NAME, &database, &log, decider),
             database,
         }
     }
@@ -132,117 +74,27 @@ impl World {
         &self,
         operation: Operation,
         gateway: G,
-    ) -> WithOutcomes<PaymentDecider, PaymentHandler<G>> {
+    ) -> impl JobHandler + use<G> {
         let dialect = self.database.dialect();
-        let wake = Arc::new(Notify::new());
+        let wake: Arc<Notify> = Arc::default();
         let handler = PaymentHandler::new(operation, gateway, dialect, DAY, wake);
-        self.participant.with_outcomes(handler)
+        self.bench.with_outcomes(handler)
     }
 
-    /// Folds and decides about `events` in one transaction, like a batch of the participant: an event
-    /// without effect is not decided about.
-    pub(crate) async fn read(&self, events: &[Event]) -> Vec<Decision> {
-        let mut tx = self.database.begin().await.unwrap();
-        let mut changes = Vec::new();
-        for event in events {
-            let order_id = event.heading.order_id;
-            let before = self.fold(&mut tx, event).await;
-            let Some(before) = before else { continue };
-            changes.push(Change {
-                status: event.heading.status,
-                before,
-                heading: &event.heading,
-                record: &event.record,
-                home_partition: home_partition(order_id, PARTITIONS),
-                redriven: false,
-            });
-        }
-        let decider = parts(&self.database).decider;
-        let decisions = decider.decide(&mut tx, &changes).await.unwrap();
-        tx.commit().await.unwrap();
-        decisions
-    }
-
-    /// The status before, if the event has an effect.
-    async fn fold(&self, tx: &mut Tx, event: &Event) -> Option<Option<OrderStatus>> {
-        let (id, home) = (event.heading.order_id, event.record.partition);
-        sqlx::query(
-            "INSERT INTO participant_orders (participant, order_id, home_partition) \
-             VALUES ('payment', $1, $2) ON CONFLICT DO NOTHING",
-        )
-        .bind(id.to_string())
-        .bind(i64::from(home))
-        .execute(&mut **tx)
-        .await
-        .unwrap();
-        let lock = self.database.dialect().for_update();
-        let text = format!("SELECT status FROM participant_orders WHERE order_id = $1{lock}");
-        let status: String = sqlx::query_scalar(AssertSqlSafe(text))
-            .bind(id.to_string())
-            .fetch_one(&mut **tx)
-            .await
-            .unwrap();
-        let before = status.parse().ok();
-        let mut state = OrderState::from(before);
-        if state.apply(event.heading.status) == base_domains::Effect::NoEffect {
-            return None;
-        }
-        sqlx::query(
-            "UPDATE participant_orders SET status = $1, state_rank = $2 WHERE order_id = $3",
-        )
-        .bind(event.heading.status.as_str())
-        .bind(state.rank())
-        .bind(id.to_string())
-        .execute(&mut **tx)
-        .await
-        .unwrap();
-        Some(before)
+    /// Reads `events` as one batch.
+    pub(crate) async fn read(&self, events: &[Record]) -> Vec<Decision> {
+        self.bench.read(events).await
     }
 
     /// The stored outcome that was not read back yet.
     pub(crate) async fn outcome(&self, order_id: OrderId) -> Option<OrderEvent> {
-        let row = sqlx::query(
-            "SELECT outcome FROM participant_orders WHERE order_id = $1 AND outcome_rank > state_rank",
-        )
-        .bind(order_id.to_string())
-        .fetch_optional(self.database.pool())
-        .await
-        .unwrap()?;
-        let encoded: EncodedEvent = serde_json::from_str(&row.get::<String, _>(0)).unwrap();
-        Some(OrderEvent::from_json(encoded.value.as_bytes()).unwrap())
+        self.bench.outcome(order_id).await
     }
 
-    /// Leases the order's due charge or refund, or one whose lease has run out.
+    /// Leases the order's charge or refund, or one whose lease has run out.
     pub(crate) async fn lease(&self, operation: Operation, order: &WireOrder) -> Option<Job> {
         let id = job_id(operation, order.order_id);
-        // Nobody else's: the others fall due later.
-        let now = "UPDATE jobs SET next_try_at = CASE WHEN job_id = $1 THEN 0 ELSE 9 END \
-                   WHERE state = 'due'";
-        sqlx::query(now)
-            .bind(&*id)
-            .execute(self.database.pool())
-            .await
-            .unwrap();
-        let mut tx = self.database.begin().await.unwrap();
-        let claim = Claim {
-            kind: operation.as_str(),
-            partitions: &[0, 1, 2],
-            due_until: 1,
-            limit: 1,
-            lease: Duration::from_secs(60),
-        };
-        let leased = jobs::claim(&mut tx, self.database.dialect(), claim).await;
-        tx.commit().await.unwrap();
-        leased.unwrap().into_iter().find(|job| job.job_id == id)
-    }
-
-    /// As if the process of this job had died: its lease has run out.
-    pub(crate) async fn crash(&self, job: &Job) {
-        sqlx::query("UPDATE jobs SET lease_until = 0 WHERE job_id = $1 AND state = 'leased'")
-            .bind(&*job.job_id)
-            .execute(self.database.pool())
-            .await
-            .unwrap();
+        testing::lease(&self.database, operation.as_str(), &id).await
     }
 
     /// Asks the sandbox, without recording what it says.
@@ -252,16 +104,10 @@ impl World {
 
     /// Records a result without publishing its outcome; `false`: the lease was lost.
     pub(crate) async fn record(&self, operation: Operation, job: &Job, result: &JobResult) -> bool {
-        let delay = Duration::ZERO;
-        let attempted = Attempted { job, result, delay };
         let handler = self.handler(operation, self.sandbox());
-        match handler.record(&self.database, &attempted).await.unwrap() {
-            Recorded::LeaseLost => false,
-            Recorded::Committed(publishing) => {
-                drop(publishing);
-                true
-            }
-        }
+        testing::record(&handler, &self.database, job, result)
+            .await
+            .is_some()
     }
 
     /// Leases, asks and records once; what came of it.
@@ -278,13 +124,7 @@ impl World {
     }
 
     pub(crate) async fn jobs(&self, order: &WireOrder) -> Vec<JobRow> {
-        let filter = JobFilter {
-            order_id: Some(order.order_id.to_string()),
-            ..JobFilter::default()
-        };
-        let mut jobs = jobs::list(&self.database, &filter, 100).await.unwrap();
-        jobs.sort_by(|one, other| one.job_id.cmp(&other.job_id));
-        jobs
+        testing::jobs_of(&self.database, order.order_id).await
     }
 
     /// How often the sandbox really charged the order, and how often it gave the money back.

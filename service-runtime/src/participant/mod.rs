@@ -12,6 +12,8 @@
 //! - A failed decision is dead-lettered, the fold never is: all groups see the same winner.
 
 mod batch;
+#[cfg(feature = "testing")]
+mod bench;
 mod decider;
 mod gate;
 mod handler;
@@ -29,6 +31,8 @@ use std::time::Duration;
 
 use base_domains::Encoder;
 
+#[cfg(feature = "testing")]
+pub use bench::Bench;
 pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
 pub use job_outcome::{LockedOrder, OutcomeHandler, Settlement, WithOutcomes};
