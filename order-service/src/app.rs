@@ -8,15 +8,16 @@ use service_runtime::database::Database;
 use service_runtime::health::Component;
 use service_runtime::http::ServiceInfo;
 use service_runtime::lifecycle::Shutdown;
+use service_runtime::participant::{Decider, Participant, ReadPastEnd};
 use service_runtime::service::{Base, Service, migrate_when_up};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::command::{self, CommandParts};
+use crate::command::{self, Canceller, CommandParts, Deadlines, Keeper};
 use crate::config::Config;
 use crate::producer_failure::{ProducerFailure, WatchedProducer};
-use crate::query::{self, Hub, Projection, QueryParts, QuerySide};
+use crate::query::{self, QueryParts, QuerySide};
 use crate::storage::Storage;
 use crate::{MIGRATIONS, NAME};
 
@@ -35,6 +36,9 @@ struct App {
     config: Config,
     base: Base,
     storage: Storage,
+    /// One for each request that waits for the log. Waiting is cheap, but it must not use up the requests
+    /// that may be under way.
+    seats: Arc<Semaphore>,
 }
 
 /// Runs the service on `listener` until `shutdown`.
@@ -46,80 +50,127 @@ pub(crate) async fn run_on(
     let app = App {
         base: Base::open(INFO, &config.common, &shutdown)?,
         storage: Storage::new(),
+        seats: Arc::new(Semaphore::new(
+            (config.common.http.max_in_flight / 2).max(1),
+        )),
         config,
     };
-    let (command, failure) = app.command_side();
+    let (keeper, config) = (Keeper::default(), &app.config);
+    let orders = (app.base).participant(command::PARTICIPANT, None, &config.orders, keeper.clone());
+    let (command, failure) = app.command_side(keeper, &orders);
+    let deadlines = app.deadlines(&orders);
     let query = app.query_side();
+    let view = (app.base).participant(query::PARTICIPANT, None, &config.view, query.projection);
     let mut service = app.base.serve(listener, command.merge(query.routes));
-    app.follow_log(&mut service, query.projection);
-    app.stream(&mut service, query.hub);
+    let migrated = app.migrate(&mut service);
+    app.follow_log(&mut service, "orders", orders, &migrated);
+    app.follow_log(&mut service, "read model", view, &migrated);
+    app.until_shutdown(&mut service, "deadlines", |until| deadlines.run(until));
+    app.until_shutdown(&mut service, "streams", |until| query.hub.run(until));
+    let storage = app.storage.clone();
+    app.until_shutdown(&mut service, "measures", |until| {
+        query::watch_unfinished(storage, until)
+    });
     app.watch_producer(&mut service, failure);
-    app.measure(&mut service);
     app.base.run(service).await
 }
 
 impl App {
-    fn command_side(&self) -> (OpenApiRouter, ProducerFailure) {
+    fn command_side(
+        &self,
+        keeper: Keeper,
+        orders: &Participant<Keeper>,
+    ) -> (OpenApiRouter, ProducerFailure) {
         let (producer, failure) = WatchedProducer::new(self.base.producer.clone());
         let routes = command::routes(CommandParts {
             producer: Arc::new(producer),
             topic: self.config.common.kafka.topic.clone(),
             encoder: Encoder {
                 writer: NAME.to_owned(),
-                type_id: self.config.view.type_id.clone(),
+                type_id: self.config.orders.type_id.clone(),
             },
             storage: self.storage.clone(),
             answer_within: self.config.answer_within(),
+            keeper,
+            appender: orders.appender(),
+            gate: orders.gate(),
+            seats: Arc::clone(&self.seats),
+            shutdown: self.base.shutdown.clone(),
         });
         (routes, failure)
     }
 
+    fn deadlines(&self, orders: &Participant<Keeper>) -> Deadlines<ReadPastEnd> {
+        let (canceller, gate) = (Canceller::new(orders.appender()), orders.gate());
+        Deadlines::new(canceller, gate, self.storage.clone(), self.config.deadline)
+    }
+
     fn query_side(&self) -> QuerySide {
-        let http = &self.config.common.http;
         QuerySide::new(QueryParts {
             storage: self.storage.clone(),
             longest_wait: self.config.answer_within(),
-            // Waiting is cheap, but it must not use up the requests that may be under way,
-            seats: Arc::new(Semaphore::new((http.max_in_flight / 2).max(1))),
-            // nor streaming the connections.
-            stream_seats: Arc::new(Semaphore::new((http.max_connections / 2).max(1))),
+            seats: Arc::clone(&self.seats),
+            // Streams must not use up the connections.
+            stream_seats: Arc::new(Semaphore::new(
+                (self.config.common.http.max_connections / 2).max(1),
+            )),
             shutdown: self.base.shutdown.clone(),
         })
     }
 
-    /// Folds the log into the read model, once the database is there.
-    fn follow_log(&self, service: &mut Service, projection: Projection) {
-        let (name, settings) = (query::PARTICIPANT, &self.config.view);
-        let participant = self.base.participant(name, None, settings, projection);
+    /// Gives the database to everybody once its tables are there, and says whether it answers.
+    fn migrate(&self, service: &mut Service) -> watch::Receiver<bool> {
         let (database, storage) = (self.base.database.clone(), self.storage.clone());
         let (health, shutdown) = (
             self.base.health.component("database"),
             self.base.shutdown.clone(),
         );
-        service.spawn("read model", async move {
-            if !migrate_when_up(&database, &[&MIGRATIONS], &health, &shutdown).await? {
-                return Ok(());
+        let (migrated, when_migrated) = watch::channel(false);
+        service.spawn("database", async move {
+            if migrate_when_up(&database, &[&MIGRATIONS], &health, &shutdown).await? {
+                storage.provide(database.clone());
+                migrated.send_replace(true);
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    never = ping(&database, &health) => match never {},
+                }
             }
-            storage.provide(database.clone());
+            anyhow::Ok(())
+        });
+        when_migrated
+    }
+
+    /// Folds the log, once the database is there.
+    fn follow_log<D: Decider>(
+        &self,
+        service: &mut Service,
+        name: &'static str,
+        participant: Participant<D>,
+        migrated: &watch::Receiver<bool>,
+    ) {
+        let (mut migrated, shutdown) = (migrated.clone(), self.base.shutdown.clone());
+        service.spawn(name, async move {
             tokio::select! {
-                ended = participant.run(shutdown) => ended.map_err(anyhow::Error::from),
-                never = ping(&database, &health) => match never {},
+                true = async { migrated.wait_for(|done| *done).await.is_ok() } => {
+                    participant.run(shutdown).await
+                }
+                () = shutdown.cancelled() => Ok(()),
             }
         });
     }
 
-    fn stream(&self, service: &mut Service, hub: Hub) {
-        let running = hub.run(self.base.shutdown.clone());
-        service.spawn("streams", async move {
+    /// Runs what ends with the service, and cannot fail.
+    fn until_shutdown<F>(
+        &self,
+        service: &mut Service,
+        name: &'static str,
+        part: impl FnOnce(Shutdown) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let running = part(self.base.shutdown.clone());
+        service.spawn(name, async move {
             running.await;
-            Ok::<(), anyhow::Error>(())
-        });
-    }
-
-    fn measure(&self, service: &mut Service) {
-        let watch = query::watch_unfinished(self.storage.clone(), self.base.shutdown.clone());
-        service.spawn("measures", async move {
-            watch.await;
             Ok::<(), anyhow::Error>(())
         });
     }

@@ -13,6 +13,7 @@ mod producer_failure;
 pub mod query;
 mod refusal;
 mod storage;
+mod waiting;
 
 pub use config::Config;
 use service_runtime::http;

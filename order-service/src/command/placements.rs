@@ -3,6 +3,7 @@
 use base_domains::OrderId;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::store;
 use crate::storage::{Storage, StorageError};
 
 /// The orders whose ids clients chose.
@@ -47,6 +48,12 @@ impl Placements {
             .execute(&mut *tx)
             .await?;
         if inserted.rows_affected() == 1 {
+            // A POST without a key, or a record that somebody else wrote, may have used the id before.
+            let read = store::fingerprint_of(&mut tx, order_id).await?;
+            if read.is_some_and(|read| read != fingerprint) {
+                tx.rollback().await?;
+                return Ok(Claim::Taken);
+            }
             tx.commit().await?;
             return Ok(Claim::Append);
         }

@@ -1,4 +1,4 @@
-//! `POST /api/v1/orders` and `PUT /api/v1/orders/{id}`.
+//! The routes, of which `POST /api/v1/orders` and `PUT /api/v1/orders/{id}` stand here.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Command;
 use super::answer::{Placed, not_placed, placed};
 use super::caller::caller;
+use super::cancel_route;
 use super::deadline::Deadline;
 use super::idempotency_key::IdempotencyKey;
 use super::place::IdOrigin;
@@ -22,6 +23,7 @@ pub(super) fn routes(command: Command) -> OpenApiRouter {
     OpenApiRouter::default()
         .routes(routes!(place_order))
         .routes(routes!(put_order))
+        .routes(routes!(cancel_route::cancel_order))
         .with_state(command)
 }
 
@@ -101,8 +103,8 @@ async fn place_order(
 /// Place an order under an id of your own
 ///
 /// Repeating a request gives the same answer and no second order. Contents are compared with those of earlier
-/// requests that chose the id, or a key. Under the id of an order that was placed otherwise, its first content
-/// stays, whatever is sent here.
+/// requests that chose the id, or a key, and with the order that the log has under the id. Only in the moment
+/// before that is read, another content is answered with 201; the first one stays all the same.
 #[utoipa::path(
     put,
     path = "/api/v1/orders/{id}",
@@ -126,7 +128,7 @@ async fn place_order(
         (status = 413, description = "The body is too large", body = Problem, content_type = Problem::CONTENT_TYPE),
         (status = 415, description = "The body is not declared as JSON",
             body = Problem, content_type = Problem::CONTENT_TYPE),
-        (status = 422, description = "Fields that break a rule, or an id that a PUT or a key used for another order",
+        (status = 422, description = "Fields that break a rule, or an id that stands for another order",
             body = Problem, content_type = Problem::CONTENT_TYPE, example = json!({
                 "type": "urn:problem-type:order-id-reused", "title": "Reused for another order", "status": 422,
                 "detail": "this id was used for an order with other content",

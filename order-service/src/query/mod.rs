@@ -13,7 +13,6 @@ mod store;
 mod stream;
 mod unfinished;
 mod view;
-mod waiting;
 mod wish;
 
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::storage::Storage;
+use crate::waiting;
 use lookup::Lookup;
 pub use projection::Projection;
 pub use stream::Hub;

@@ -31,6 +31,10 @@ async fn every_route_is_described_with_its_answers(database: TestDatabase) {
     assert_eq!(answers("/api/v1/orders", "post"), placing);
     assert_eq!(answers("/api/v1/orders/{id}", "put"), placing);
     assert_eq!(
+        answers("/api/v1/orders/{id}/cancel", "post"),
+        ["200", "400", "404", "409", "503"]
+    );
+    assert_eq!(
         answers("/api/v1/orders/{id}", "get"),
         ["200", "400", "404", "503"]
     );
@@ -45,6 +49,7 @@ async fn every_route_is_described_with_its_answers(database: TestDatabase) {
     );
     for (name, schema) in [
         ("Placed", "orderId"),
+        ("Cancelled", "reason"),
         ("Order", "updatedAt"),
         ("Page", "nextCursor"),
         ("History", "events"),

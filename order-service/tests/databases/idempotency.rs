@@ -1,12 +1,13 @@
 //! One order, however often it is asked for: `Idempotency-Key` and PUT.
 
-use base_domains::OrderId;
+use base_domains::{OrderEvent, OrderId, OrderStatus};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use service_runtime::kafka::ProduceError;
+use service_runtime::participant::Decision;
 use test_support::{Test, TestDatabase, test};
 
-use crate::support::{Fake, Manner, Request, Service, eventually};
+use crate::support::{Fake, Log, Manner, Request, Service, eventually, plain};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -20,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(an_unconfirmed_order_without_a_key_is_repeated_by_put_and_stays_one_order),
         test!(put_places_an_order_under_the_clients_id_once),
         test!(put_with_other_content_is_answered_with_422),
+        test!(put_is_compared_with_what_the_log_has_under_the_id),
         test!(put_under_what_is_no_uuid_is_answered_with_400),
         test!(a_client_that_goes_away_leaves_nothing_behind_but_its_record),
     ]
@@ -194,6 +196,30 @@ async fn put_with_other_content_is_answered_with_422(database: TestDatabase) {
     assert_eq!(answer.fields(422), ["id"]);
     assert_eq!(answer.json()["title"], "Reused for another order");
     only_event(&service.producer, 1);
+}
+
+/// From a POST without a key, or from a record that somebody else wrote.
+async fn put_is_compared_with_what_the_log_has_under_the_id(database: TestDatabase) {
+    let (service, mut log) = (Service::start(database).await, Log::default());
+    let id = Request::post(&book(5)).send(service.address).await.placed();
+    let placed = service.producer.taken().remove(0).value.unwrap();
+    let placed = log.record(&OrderEvent::from_json(&placed).unwrap(), 1);
+    assert_eq!(log.keep(&service, &placed).await, [Decision::Done]);
+    let other = Request::put(&id, &book(6)).send(service.address).await;
+    assert_eq!(other.fields(422), ["id"]);
+    assert_eq!(other.json()["title"], "Reused for another order");
+    only_event(&service.producer, 1);
+    let same = Request::put(&id, &book(5)).send(service.address).await;
+    assert_eq!(same.placed(), id);
+
+    // No valid order has the content of one that breaks a rule.
+    let mut invalid = plain(ID.parse().unwrap());
+    invalid.qty = 0;
+    let invalid = log.record(&OrderEvent::new(OrderStatus::Pending, invalid), 1);
+    assert_eq!(log.keep(&service, &invalid).await, [Decision::Done]);
+    let answer = Request::put(ID, &book(5)).send(service.address).await;
+    assert_eq!(answer.fields(422), ["id"]);
+    only_event(&service.producer, 2);
 }
 
 async fn put_under_what_is_no_uuid_is_answered_with_400(database: TestDatabase) {

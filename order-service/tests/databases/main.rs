@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod answers;
+mod cancel;
+mod cancelling;
 mod documentation;
 mod events;
 mod idempotency;
+mod interleavings;
+mod keeping;
 mod listing;
 mod outages;
 mod process;
@@ -18,9 +22,13 @@ mod waiting;
 
 test_support::main!(
     answers,
+    cancel,
+    cancelling,
     documentation,
     events,
     idempotency,
+    interleavings,
+    keeping,
     listing,
     outages,
     process,

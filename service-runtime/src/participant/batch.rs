@@ -9,11 +9,11 @@ use futures_util::FutureExt;
 
 use super::Shared;
 use super::decider::{Change, DecideError, Decider, Decision};
-use super::outcome::{Outcome, SealError, seal};
+use super::outcome::{Outcome, SealError};
 use super::plan::{Kind, OrderRow, Plan, fold};
 use super::store::ChangedRow;
 use crate::database::{DatabaseError, ErrorClass, Tx, within};
-use crate::kafka::{Interruption, Letter, NewRecord, PartitionId, ProduceError, Record};
+use crate::kafka::{Interruption, Letter, PartitionId, ProduceError, Record};
 
 /// Why a batch was rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,7 @@ pub(super) async fn process<D: Decider>(
         })?;
     let mut events = stored(shared, &committed.repeated).await?;
     events.extend(committed.fresh);
-    publish(shared, &events).await?;
+    shared.appender.publish(&events).await?;
     Ok(committed.decided)
 }
 
@@ -141,7 +141,7 @@ async fn transact<D: Decider>(
     let plan = fold(batch.kinds, &mut rows);
     let changes = changes(batch, &plan, &orders);
     let decisions = decide(shared, &mut tx, &changes, mode).await?;
-    let settled = settle(shared, &changes, decisions, &mut rows)?;
+    let settled = settle(shared, &changes, decisions, &mut rows);
     let changed = changed_rows(&before, &rows, &settled.outcomes);
     shared.store.write_orders(&mut tx, &changed).await?;
     let next = next_offsets(batch.records);
@@ -253,8 +253,8 @@ pub(super) struct Failure<'a> {
     pub(super) reason: String,
 }
 
-/// Events to append, and as they are stored, by order.
-type NewOutcomes = BTreeMap<OrderId, (EncodedEvent, String)>;
+/// Events to append, by order.
+type NewOutcomes = BTreeMap<OrderId, Outcome>;
 
 /// What the decisions come to.
 #[derive(Default)]
@@ -268,7 +268,7 @@ fn settle<'a, D: Decider>(
     changes: &[Change<'a>],
     decisions: Vec<Decision>,
     rows: &mut BTreeMap<OrderId, OrderRow>,
-) -> Result<Settled<'a>, BatchError> {
+) -> Settled<'a> {
     let mut settled = Settled::default();
     for (change, decision) in changes.iter().zip(decisions) {
         let Some(row) = rows.get_mut(&change.order_id()) else {
@@ -277,13 +277,12 @@ fn settle<'a, D: Decider>(
         let failure = match decision {
             Decision::Done => None,
             Decision::Failed { code, reason } => Some((code, reason)),
-            Decision::Append(event) => match sealed(shared, change, &event) {
+            Decision::Append(event) => match place(shared, change, row, &event) {
                 Ok(outcome) => {
-                    row.outcome_rank = outcome.status.rank();
-                    let text = serde_json::to_string(&outcome.encoded)
-                        .map_err(|error| BatchError::Bug(error.to_string()))?;
-                    let outcome = (outcome.encoded, text);
-                    settled.outcomes.insert(change.order_id(), outcome);
+                    let order_id = change.order_id();
+                    settled
+                        .outcomes
+                        .extend(outcome.map(|outcome| (order_id, outcome)));
                     None
                 }
                 Err(error) => Some(("unsealed_outcome", error.to_string())),
@@ -299,23 +298,18 @@ fn settle<'a, D: Decider>(
             });
         }
     }
-    Ok(settled)
+    settled
 }
 
-fn sealed<D: Decider>(
+fn place<D: Decider>(
     shared: &Shared<D>,
     change: &Change<'_>,
+    row: &mut OrderRow,
     event: &OrderEvent,
-) -> Result<Outcome, SealError> {
+) -> Result<Option<Outcome>, SealError> {
     let state = OrderState::from(Some(change.status));
     let traceparent = change.record.header(header::TRACEPARENT);
-    seal(
-        &shared.encoder,
-        event,
-        state,
-        shared.partitions(),
-        traceparent,
-    )
+    shared.appender.place(row, state, event, traceparent)
 }
 
 /// The new outcomes; what the fold is already past needs no publishing.
@@ -323,7 +317,7 @@ fn fresh(rows: &BTreeMap<OrderId, OrderRow>, outcomes: NewOutcomes) -> Vec<Encod
     outcomes
         .into_iter()
         .filter(|(order_id, _)| unconfirmed(rows, order_id))
-        .map(|(_, (encoded, _))| encoded)
+        .map(|(_, outcome)| outcome.encoded)
         .collect()
 }
 
@@ -357,7 +351,7 @@ fn changed_rows<'a>(
             row,
             outcome: outcomes
                 .get(order_id)
-                .map(|(_, text)| (row.outcome_rank, text.clone())),
+                .map(|outcome| (outcome.status.rank(), outcome.text.clone())),
         })
         .collect()
 }
@@ -376,7 +370,8 @@ pub(super) async fn republish<D: Decider>(
     shared: &Shared<D>,
     orders: &[OrderId],
 ) -> Result<(), BatchError> {
-    publish(shared, &stored(shared, orders).await?).await
+    let events = stored(shared, orders).await?;
+    Ok(shared.appender.publish(&events).await?)
 }
 
 async fn stored<D: Decider>(
@@ -385,20 +380,4 @@ async fn stored<D: Decider>(
 ) -> Result<Vec<EncodedEvent>, BatchError> {
     let stored = shared.store.outcomes(&shared.database, orders);
     Ok(within(TRANSACTION_LIMIT, stored).await?)
-}
-
-/// Publishes `events` and awaits every acknowledgement.
-pub(super) async fn publish<D: Decider>(
-    shared: &Shared<D>,
-    events: &[EncodedEvent],
-) -> Result<(), BatchError> {
-    let mut deliveries = Vec::with_capacity(events.len());
-    for event in events {
-        let record = NewRecord::event(&shared.topic, event);
-        deliveries.push(shared.producer.enqueue(&record)?);
-    }
-    for delivery in deliveries {
-        delivery.await?;
-    }
-    Ok(())
 }

@@ -80,7 +80,7 @@ impl<D: Decider> Bench<D> {
         let mut shared = Arc::into_inner(participant.shared).unwrap();
         let producer: Arc<dyn EventProducer> = Arc::new(log.clone());
         shared.dead_letters = DeadLetters::new(Arc::clone(&producer), &shared.topic, name);
-        shared.producer = producer;
+        shared.appender.producer = producer;
         shared.identity.get_or_init(|| LogIdentity {
             cluster_id: "test".to_owned(),
             topic: shared.topic.clone(),

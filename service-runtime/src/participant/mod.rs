@@ -8,9 +8,10 @@
 //! - An outcome is confirmed when it is read back: the fold then moves its row past it.
 //! - A repeated cause publishes the stored bytes again; the sweep does so for what got lost.
 //! - What a job outside of the transaction comes to is recorded and appended in the same way, see
-//!   [`OutcomeHandler`].
+//!   [`OutcomeHandler`]; so is what a request or a timer decides, see [`Appender`].
 //! - A failed decision is dead-lettered, the fold never is: all groups see the same winner.
 
+mod append;
 mod batch;
 #[cfg(feature = "testing")]
 mod bench;
@@ -18,6 +19,7 @@ mod decider;
 mod gate;
 mod handler;
 mod job_outcome;
+mod locked;
 mod outcome;
 mod plan;
 mod settings;
@@ -29,13 +31,13 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base_domains::Encoder;
-
+pub use append::{AppendError, Appender};
 #[cfg(feature = "testing")]
 pub use bench::Bench;
 pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
-pub use job_outcome::{LockedOrder, OutcomeHandler, Settlement, WithOutcomes};
+pub use job_outcome::{OutcomeHandler, WithOutcomes};
+pub use locked::{Locked, LockedOrder, Settlement, StoredOutcome};
 pub use settings::ParticipantSettings;
 pub use store::log_partitions;
 pub use sweep::SweepSettings;
@@ -43,9 +45,8 @@ pub use sweep::SweepSettings;
 use crate::database::{Database, within};
 use crate::health::{Component, Health};
 use crate::kafka::{
-    ConsumerLoop, DeadLetters, EventProducer, Interruption, KafkaConfig, KafkaProducer, LogEnds,
-    LoopError, LoopSettings, PartitionId, Progress, TopicSpec, cluster_id, ensure_topics,
-    partition_count,
+    ConsumerLoop, DeadLetters, Interruption, KafkaConfig, KafkaProducer, LogEnds, LoopError,
+    LoopSettings, PartitionId, Progress, TopicSpec, cluster_id, ensure_topics, partition_count,
 };
 use crate::lifecycle::Shutdown;
 use plan::{Kind, Plan};
@@ -99,8 +100,7 @@ pub(crate) struct Shared<D> {
     decider: D,
     database: Database,
     store: Store,
-    encoder: Encoder,
-    producer: Arc<dyn EventProducer>,
+    appender: Appender,
     dead_letters: DeadLetters,
     log_ends: LogEnds,
     progress: Progress,
@@ -120,28 +120,21 @@ impl<D: Decider> Participant<D> {
     /// Puts a participant together; nothing is contacted yet.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let producer: Arc<dyn EventProducer> = Arc::new(parts.producer.clone());
-        let topic = parts.kafka.topic.clone();
-        let group = parts.settings.group.clone();
+        let (topic, group) = (parts.kafka.topic.clone(), parts.settings.group.clone());
+        let appender = Appender::new(&parts);
+        let producer = Arc::clone(&appender.producer);
         let shared = Shared {
             name: parts.name,
             log_name: parts.log_name,
             decider: parts.decider,
-            store: Store {
-                participant: parts.name,
-                dialect: parts.database.dialect(),
-            },
+            store: appender.store.clone(),
+            identity: Arc::clone(&appender.identity),
+            appender,
             database: parts.database,
-            encoder: Encoder {
-                writer: parts.writer.to_owned(),
-                type_id: parts.settings.type_id.clone(),
-            },
-            dead_letters: DeadLetters::new(Arc::clone(&producer), &topic, &group),
+            dead_letters: DeadLetters::new(producer, &topic, &group),
             log_ends: LogEnds::new(parts.producer.clone(), &topic, BROKER_TIMEOUT),
-            producer,
             progress: Progress::default(),
             log_health: parts.health.component(&format!("log of {}", parts.name)),
-            identity: Arc::default(),
             settings: parts.settings,
             group,
             topic,
@@ -166,6 +159,12 @@ impl<D: Decider> Participant<D> {
             self.shared.log_ends.clone(),
             Arc::clone(&self.shared.identity),
         )
+    }
+
+    /// Appends events outside of batches: what requests and timers decide.
+    #[must_use]
+    pub fn appender(&self) -> Appender {
+        self.shared.appender.clone()
     }
 
     /// Has results of `handler`'s jobs recorded together with the events that they append (rule R5). A

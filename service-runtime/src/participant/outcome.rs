@@ -13,6 +13,8 @@ const MAX_BYTES: usize = 1_000_000;
 pub(super) struct Outcome {
     pub(super) status: OrderStatus,
     pub(super) encoded: EncodedEvent,
+    /// As it is stored.
+    pub(super) text: String,
 }
 
 /// Why an outcome may not be stored (rule R12).
@@ -30,6 +32,9 @@ pub(super) enum SealError {
     /// The log would not take it, and after the commit nobody could take it back.
     #[error("the encoded outcome has {0} bytes, more than {MAX_BYTES}")]
     TooLarge(usize),
+    /// It cannot be written into a row.
+    #[error("the encoded outcome cannot be stored: {0}")]
+    Unstorable(String),
     /// It would have no effect on the order it is about.
     #[error("an outcome {outcome} has no effect on an order in state {state}")]
     NoEffect {
@@ -74,8 +79,10 @@ pub(super) fn seal(
             state: state.status().map_or("NEW", OrderStatus::as_str),
         });
     }
+    let text = serde_json::to_string(&encoded);
     Ok(Outcome {
         status: heading.status,
+        text: text.map_err(|error| SealError::Unstorable(error.to_string()))?,
         encoded,
     })
 }

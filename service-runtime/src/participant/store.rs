@@ -68,6 +68,45 @@ impl Store {
         rows.iter().map(order_row).collect()
     }
 
+    /// Locks the row of one order, if it has one, with its home partition.
+    pub(super) async fn lock_known(
+        &self,
+        tx: &mut Tx,
+        order_id: OrderId,
+    ) -> Result<Option<(PartitionId, OrderRow)>, DatabaseError> {
+        let select = format!(
+            "SELECT order_id, status, outcome_rank, failure, home_partition FROM participant_orders \
+             WHERE participant = $1 AND order_id = $2{}",
+            self.dialect.for_update()
+        );
+        let row = sqlx::query(AssertSqlSafe(select))
+            .bind(self.participant)
+            .bind(order_id.to_string())
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let (_, order) = order_row(&row)?;
+        Ok(Some((row.try_get(4)?, order)))
+    }
+
+    /// The folded status of an order; `None` when nothing of it was read.
+    pub(super) async fn status(
+        &self,
+        database: &Database,
+        order_id: OrderId,
+    ) -> Result<Option<OrderStatus>, DatabaseError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "SELECT status FROM participant_orders WHERE participant = $1 AND order_id = $2",
+        )
+        .bind(self.participant)
+        .bind(order_id.to_string())
+        .fetch_optional(database.pool())
+        .await?;
+        status(&text.unwrap_or_default())
+    }
+
     /// Writes folded status, outcome and failure of every changed order.
     pub(super) async fn write_orders(
         &self,
@@ -246,23 +285,26 @@ pub async fn log_partitions(
 }
 
 fn order_row(row: &sqlx::any::AnyRow) -> Result<(OrderId, OrderRow), DatabaseError> {
-    let status: String = row.try_get(1)?;
-    let status = match status.as_str() {
-        "" => None,
-        text => Some(
-            text.parse::<OrderStatus>()
-                .map_err(|error| DatabaseError::from(sqlx::Error::Decode(error.into())))?,
-        ),
-    };
+    let text: String = row.try_get(1)?;
     let failed: i64 = row.try_get(3)?;
     Ok((
         order_id(row)?,
         OrderRow {
-            state: OrderState::from(status),
+            state: OrderState::from(status(&text)?),
             outcome_rank: row.try_get(2)?,
             failed: failed != 0,
         },
     ))
+}
+
+/// A stored status; '' stands for none.
+fn status(text: &str) -> Result<Option<OrderStatus>, DatabaseError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let status = text.parse::<OrderStatus>();
+    let status = status.map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Some(status))
 }
 
 fn order_id(row: &sqlx::any::AnyRow) -> Result<OrderId, DatabaseError> {

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use super::sweep::PartitionSweep;
 use super::*;
 use crate::database::{DatabaseConfig, Tx};
-use crate::kafka::{BatchHandler, Delivered, Delivery, NewRecord, ProduceError, Record};
+use crate::kafka::{
+    BatchHandler, Delivered, Delivery, EventProducer, NewRecord, ProduceError, Record,
+};
 use crate::telemetry::{install_metrics, metrics_text};
 
 pub(super) const PARTITIONS: i32 = 3;
@@ -153,8 +155,9 @@ async fn world_on(url: &str) -> World {
     });
     let log = Arc::new(Recorder::default());
     let mut shared = Arc::try_unwrap(participant.shared).unwrap();
-    shared.producer = Arc::clone(&log) as Arc<dyn EventProducer>;
-    shared.dead_letters = DeadLetters::new(Arc::clone(&shared.producer), "orders", "stock");
+    let producer = Arc::clone(&log) as Arc<dyn EventProducer>;
+    shared.appender.producer = Arc::clone(&producer);
+    shared.dead_letters = DeadLetters::new(producer, "orders", "stock");
     shared
         .identity
         .set(LogIdentity {
@@ -335,17 +338,20 @@ async fn two_instances_that_handle_one_event_at_once_decide_once(world: World) {
 impl Shared<Arc<Reserve>> {
     /// The same participant in another process: with connections of its own.
     fn clone_on(&self, database: Database) -> Self {
+        let producer = Arc::clone(&self.appender.producer);
         Self {
             name: self.name,
             log_name: self.log_name,
             group: self.group.clone(),
             topic: self.topic.clone(),
             decider: Arc::clone(&self.decider),
-            database,
             store: self.store.clone(),
-            encoder: self.encoder.clone(),
-            producer: Arc::clone(&self.producer),
-            dead_letters: DeadLetters::new(Arc::clone(&self.producer), "orders", "stock"),
+            appender: Appender {
+                database: database.clone(),
+                ..self.appender.clone()
+            },
+            database,
+            dead_letters: DeadLetters::new(producer, "orders", "stock"),
             log_ends: self.log_ends.clone(),
             progress: Progress::default(),
             settings: self.settings.clone(),
@@ -519,7 +525,7 @@ async fn a_producer_that_failed_for_good_stops_the_participant() {
     }
     let mut world = world().await;
     let shared = Arc::get_mut(&mut world.shared).unwrap();
-    shared.producer = Arc::new(Dead);
+    shared.appender.producer = Arc::new(Dead);
     let error = world.handle(&[pending("a", 7)]).await.unwrap_err();
     assert!(matches!(error, Interruption::Stop(_)), "{error:?}");
 }
@@ -551,6 +557,30 @@ async fn a_failed_decision_can_be_redriven_after_the_order_has_moved_on(world: W
     let row = world.row(order("a")).await;
     assert!(!row.failed);
     assert_eq!(row.state.status(), Some(OrderStatus::Cancelled));
+}
+
+/// A request may have been faster than the batch.
+async fn a_decision_replaces_no_unconfirmed_outcome_that_goes_further(world: World) {
+    let insert = "INSERT INTO participant_orders \
+                  (participant, order_id, home_partition, outcome_rank, outcome) \
+                  VALUES ('stock', $1, $2, 100, 'cancelled')";
+    sqlx::query(insert)
+        .bind(order("a").to_string())
+        .bind(i64::from(home_partition(order("a"), PARTITIONS)))
+        .execute(world.shared.database.pool())
+        .await
+        .unwrap();
+    world.handle(&[pending("a", 7)]).await.unwrap();
+    assert_eq!(world.decider.calls.load(Ordering::SeqCst), 1);
+    assert_eq!(world.log.sent_to("orders"), []);
+    let row = world.row(order("a")).await;
+    assert_eq!(row.state.status(), Some(OrderStatus::Pending));
+    assert_eq!((row.outcome_rank, row.failed), (100, false));
+    let outcome: String = sqlx::query_scalar("SELECT outcome FROM participant_orders")
+        .fetch_one(world.shared.database.pool())
+        .await
+        .unwrap();
+    assert_eq!(outcome, "cancelled");
 }
 
 async fn a_repeated_transaction_does_not_repeat_its_dead_letters(world: World) {
@@ -648,6 +678,7 @@ on_every_database!(
     a_database_remembers_which_log_it_was_folded_from,
     defects_between_good_records_stop_dead_lettering_too,
     a_failed_decision_can_be_redriven_after_the_order_has_moved_on,
+    a_decision_replaces_no_unconfirmed_outcome_that_goes_further,
     a_repeated_transaction_does_not_repeat_its_dead_letters,
     a_partition_that_was_added_stops_the_participant,
 );

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod appending;
 mod database;
 mod jobs;
 mod outcomes;
@@ -10,4 +11,12 @@ mod support;
 mod vanished;
 mod worker;
 
-test_support::main!(database, jobs, outcomes, participant, vanished, worker);
+test_support::main!(
+    appending,
+    database,
+    jobs,
+    outcomes,
+    participant,
+    vanished,
+    worker
+);

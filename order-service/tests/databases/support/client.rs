@@ -47,6 +47,11 @@ impl Request {
             .header("Content-Type", "application/json")
     }
 
+    /// POST that cancels an order.
+    pub(crate) fn cancel(id: &str) -> Self {
+        Self::with_body(&format!("POST /api/v1/orders/{id}/cancel"), b"")
+    }
+
     pub(crate) fn with_body(line: &str, body: &[u8]) -> Self {
         let length = body.len();
         Self {

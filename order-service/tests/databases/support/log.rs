@@ -1,4 +1,4 @@
-//! The log as the query side reads it, record by record.
+//! The log as the two sides read it, record by record.
 
 use std::collections::HashMap;
 
@@ -83,6 +83,15 @@ impl Log {
         let mut tx = service.database.begin().await.unwrap();
         service.projection.decide(&mut tx, &[change]).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Hands the first record of an order to the command side.
+    pub(crate) async fn keep(&mut self, service: &Service, mark: &Mark) -> Vec<Decision> {
+        let change = change(mark, mark.heading.status, None);
+        let mut tx = service.database.begin().await.unwrap();
+        let decisions = service.keeper.decide(&mut tx, &[change]).await.unwrap();
+        tx.commit().await.unwrap();
+        decisions
     }
 
     /// Hands a record over once more after its decision had failed.

@@ -2,7 +2,9 @@
 
 mod client;
 mod log;
+mod orders;
 mod producer;
+mod running;
 mod stream;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,19 +12,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base_domains::Encoder;
-use order_service::command::{self, CommandParts};
+use order_service::command::{self, CommandParts, Keeper};
 use order_service::query::{self, Projection, QueryParts, QuerySide};
 use order_service::{MIGRATIONS, Storage};
 use service_runtime::database::{Database, DatabaseConfig};
 use service_runtime::health::Health;
 use service_runtime::http::{self, HttpConfig, ServiceInfo};
+use service_runtime::kafka::{KafkaConfig, KafkaProducer};
 use service_runtime::lifecycle::Shutdown;
+use service_runtime::participant::{Participant, ParticipantSettings, Parts};
 use test_support::TestDatabase;
 use tokio::sync::Semaphore;
 
 pub(crate) use client::{Answer, Request};
-pub(crate) use log::{Log, Mark, order_id, plain};
+pub(crate) use log::{Log, Mark, PARTITIONS, order_id, plain};
+pub(crate) use orders::{HOUR, LONG_AGO, Orders};
 pub(crate) use producer::{Fake, Manner};
+pub(crate) use running::{Broker, Running, events_of};
 pub(crate) use stream::{EventStream, Told};
 
 /// Nothing that these tests wait for takes longer.
@@ -57,6 +63,7 @@ pub(crate) struct Service {
     pub(crate) storage: Storage,
     pub(crate) database: Database,
     pub(crate) projection: Projection,
+    pub(crate) keeper: Keeper,
     pub(crate) seats: Arc<Semaphore>,
     pub(crate) stream_seats: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
@@ -77,6 +84,8 @@ impl Service {
         let producer = Fake::new();
         let shutdown = Shutdown::new();
         let seats = Arc::new(Semaphore::new(SEATS));
+        let keeper = Keeper::default();
+        let orders = participant(&database, keeper.clone(), &no_broker());
         let command = command::routes(CommandParts {
             producer: Arc::clone(&producer) as _,
             topic: "orders".to_owned(),
@@ -86,6 +95,11 @@ impl Service {
             },
             storage: storage.clone(),
             answer_within: setup.answer_within,
+            keeper: keeper.clone(),
+            appender: orders.appender(),
+            gate: orders.gate(),
+            seats: Arc::clone(&seats),
+            shutdown: shutdown.clone(),
         });
         let stream_seats = Arc::new(Semaphore::new(STREAM_SEATS));
         let query = QuerySide::new(QueryParts {
@@ -104,6 +118,7 @@ impl Service {
             storage,
             database,
             projection,
+            keeper,
             seats,
             stream_seats,
             shutdown,
@@ -128,6 +143,30 @@ impl Service {
         let taken = || SEATS - self.seats.available_permits() == requests;
         eventually("requests that wait", taken).await;
     }
+}
+
+/// Nobody listens on port 1.
+fn no_broker() -> KafkaConfig {
+    KafkaConfig::for_bootstrap("127.0.0.1:1", "test")
+}
+
+/// The participant of the command side.
+pub(crate) fn participant(
+    database: &Database,
+    keeper: Keeper,
+    kafka: &KafkaConfig,
+) -> Participant<Keeper> {
+    Participant::new(Parts {
+        name: command::PARTICIPANT,
+        writer: order_service::NAME,
+        log_name: None,
+        decider: keeper,
+        database: database.clone(),
+        producer: KafkaProducer::new(kafka).unwrap(),
+        kafka: kafka.clone(),
+        settings: ParticipantSettings::for_group("orders"),
+        health: Health::new(&Shutdown::new()),
+    })
 }
 
 async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) -> SocketAddr {

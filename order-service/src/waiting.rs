@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// The orders that somebody waits for. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Waiters {
+pub(crate) struct Waiters {
     orders: Arc<Mutex<HashMap<OrderId, Watched>>>,
     /// Changes of any order.
     any: watch::Sender<()>,
@@ -27,7 +27,7 @@ struct Watched {
 
 /// One who waits; leaves when dropped.
 #[derive(Debug)]
-pub(super) struct Waiter {
+pub(crate) struct Waiter {
     order_id: OrderId,
     waiters: Waiters,
     changes: watch::Receiver<()>,
@@ -35,7 +35,7 @@ pub(super) struct Waiter {
 
 impl Waiters {
     /// Notices every change of the order from now on.
-    pub(super) fn subscribe(&self, order_id: OrderId) -> Waiter {
+    pub(crate) fn subscribe(&self, order_id: OrderId) -> Waiter {
         let mut orders = self.lock();
         let watched = orders.entry(order_id).or_default();
         watched.waiting += 1;
@@ -47,12 +47,12 @@ impl Waiters {
     }
 
     /// Notices every change of any order from now on.
-    pub(super) fn subscribe_all(&self) -> watch::Receiver<()> {
+    pub(crate) fn subscribe_all(&self) -> watch::Receiver<()> {
         self.any.subscribe()
     }
 
     /// Wakes those who wait for any of these orders.
-    pub(super) fn wake(&self, orders: impl IntoIterator<Item = OrderId>) {
+    pub(crate) fn wake(&self, orders: impl IntoIterator<Item = OrderId>) {
         self.any.send_replace(());
         let watched = self.lock();
         if watched.is_empty() {
@@ -71,7 +71,7 @@ impl Waiters {
 
 impl Waiter {
     /// Waits for a change since the last call, or since the subscription.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             // Unreachable while this waiter keeps its order's entry; then nothing more can be heard.
             std::future::pending().await
