@@ -149,6 +149,9 @@ async fn orders_are_charged_declined_and_refunded_by_the_log(database: TestDatab
     }
     let payment = running.payment(&paid, "charged").await;
     assert_eq!(payment["amount"], 10.0);
+    let job = format!("/api/v1/jobs/charge%2F{}", paid.order_id);
+    let (status, job) = running.get(&job).await;
+    assert_eq!((status, &job["state"]), (200, &"done".into()), "{job}");
     running.payment(&declined, "declined").await;
     let payment = running.payment(&late, "charged").await;
     assert_eq!(payment["charge"]["attempts"], 2);

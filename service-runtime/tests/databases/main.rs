@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod database;
+mod job_routes;
 mod jobs;
 mod outcomes;
 mod participant;
@@ -10,4 +11,12 @@ mod support;
 mod vanished;
 mod worker;
 
-test_support::main!(database, jobs, outcomes, participant, vanished, worker);
+test_support::main!(
+    database,
+    job_routes,
+    jobs,
+    outcomes,
+    participant,
+    vanished,
+    worker
+);
