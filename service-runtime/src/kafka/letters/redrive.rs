@@ -24,6 +24,9 @@ pub enum CannotRedrive {
     /// It does not say where it came from.
     #[error("it does not say where it came from")]
     NoSource,
+    /// It came from another topic than the one whose dead letters these are.
+    #[error("it came from topic {0}")]
+    OtherTopic(String),
     /// The topic has no such partition.
     #[error("its partition {partition} is none of the {partitions} of the topic")]
     NoSuchPartition {
@@ -48,18 +51,22 @@ pub enum CannotRedrive {
 /// The record that redrives the letter of `case`, which `group` could not handle.
 ///
 /// It goes to its origin under its key, and to the partition that it came from, which is the home
-/// of its order. `partitions` is the number that the topic has.
+/// of its order. `log` is the topic of these dead letters, and `partitions` the number that it has.
 ///
 /// # Errors
 /// Why it cannot be redriven so.
 pub fn redriven(
     case: &Case,
     group: &str,
+    log: &str,
     partitions: i32,
     scope: Scope,
 ) -> Result<NewRecord, CannotRedrive> {
     let letter = &case.letter;
     let source = letter.source.as_ref().ok_or(CannotRedrive::NoSource)?;
+    if source.topic != log {
+        return Err(CannotRedrive::OtherTopic(source.topic.clone()));
+    }
     if !(0..partitions).contains(&source.partition) {
         return Err(CannotRedrive::NoSuchPartition {
             partition: source.partition,

@@ -151,7 +151,7 @@ fn what_somebody_else_put_into_the_topic_is_a_letter_of_unknown_cause() {
     assert_eq!(case.letter.code, "unknown");
     assert_eq!(case.letter.source, None);
     assert_eq!(case.state(), LetterState::Open);
-    let refused = redriven(case, "stock", PARTITIONS, Scope::OneGroup);
+    let refused = redriven(case, "stock", "orders", PARTITIONS, Scope::OneGroup);
     assert_eq!(refused, Err(CannotRedrive::NoSource));
 }
 
@@ -220,7 +220,7 @@ async fn a_record_that_pretends_to_be_a_resolution_becomes_a_letter() {
 async fn a_redrive_is_the_original_record_for_the_one_group_and_counted() {
     let book = LetterBook::of(vec![letter(&poison(), "invalid_body", 5).await]);
     let case = book.cases().next().unwrap();
-    let record = redriven(case, "stock", PARTITIONS, Scope::OneGroup).unwrap();
+    let record = redriven(case, "stock", "orders", PARTITIONS, Scope::OneGroup).unwrap();
     assert_eq!(record.topic, "orders");
     assert_eq!(record.partition, Some(poison().partition));
     assert_eq!(
@@ -241,7 +241,7 @@ async fn a_record_that_fails_again_carries_its_count_and_one_addressee() {
         let book = LetterBook::of(vec![dead]);
         let case = book.cases().next().unwrap();
         assert_eq!(case.redrives(), round - 1);
-        let record = redriven(case, "stock", PARTITIONS, Scope::OneGroup).unwrap();
+        let record = redriven(case, "stock", "orders", PARTITIONS, Scope::OneGroup).unwrap();
         assert_eq!(header_of(&record, REDRIVE_COUNT), [round.to_string()]);
         assert_eq!(header_of(&record, header::REDRIVE_GROUP), ["stock"]);
         offset += 1;
@@ -250,13 +250,15 @@ async fn a_record_that_fails_again_carries_its_count_and_one_addressee() {
 }
 
 #[tokio::test]
-async fn a_partition_that_the_topic_does_not_have_is_refused() {
+async fn a_partition_or_a_topic_that_is_not_the_logs_is_refused() {
     let mut record = poison();
     record.partition = PARTITIONS;
     let book = LetterBook::of(vec![letter(&record, "decision_failed", 0).await]);
     let case = book.cases().next().unwrap();
-    let refused = redriven(case, "stock", PARTITIONS, Scope::AsNewEvent).unwrap_err();
+    let refused = redriven(case, "stock", "orders", PARTITIONS, Scope::AsNewEvent).unwrap_err();
     assert!(matches!(refused, CannotRedrive::NoSuchPartition { .. }));
+    let other = redriven(case, "stock", "payments", PARTITIONS, Scope::OneGroup);
+    assert_eq!(other, Err(CannotRedrive::OtherTopic("orders".to_owned())));
 }
 
 #[tokio::test]
@@ -292,10 +294,10 @@ async fn a_record_that_nobody_could_read_is_never_for_one_group() {
         let book = LetterBook::of(vec![letter(&record, code, 0).await]);
         let case = book.cases().next().unwrap();
         assert!(case.letter.is_unread());
-        let refused = redriven(case, "stock", PARTITIONS, Scope::OneGroup);
+        let refused = redriven(case, "stock", "orders", PARTITIONS, Scope::OneGroup);
         assert_eq!(refused, Err(CannotRedrive::Unread));
         match (
-            redriven(case, "stock", PARTITIONS, Scope::AsNewEvent),
+            redriven(case, "stock", "orders", PARTITIONS, Scope::AsNewEvent),
             expected,
         ) {
             (Ok(new), Ok(partition)) => {
@@ -314,7 +316,7 @@ async fn a_failed_decision_stays_with_its_group_also_when_new_events_are_allowed
     for code in ["invalid_body", "two_orders", "decision_failed", "anything"] {
         let book = LetterBook::of(vec![letter(&poison(), code, 0).await]);
         let case = book.cases().next().unwrap();
-        let record = redriven(case, "stock", PARTITIONS, Scope::AsNewEvent).unwrap();
+        let record = redriven(case, "stock", "orders", PARTITIONS, Scope::AsNewEvent).unwrap();
         assert_eq!(
             header_of(&record, header::REDRIVE_GROUP),
             ["stock"],
