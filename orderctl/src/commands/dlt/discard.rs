@@ -81,7 +81,7 @@ impl Discard {
         let mut stderr = io::stderr().lock();
         write!(
             stderr,
-            "{table}Discard these letters of {group}, {count} in number? [y/N] "
+            "{table}Discard these letters of {group} ({count})? [y/N] "
         )?;
         stderr.flush()?;
         let mut answer = String::new();
