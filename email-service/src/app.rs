@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use lettre::message::Mailbox;
 use service_runtime::database::{Database, DatabaseError};
 use service_runtime::http::ServiceInfo;
-use service_runtime::jobs::Worker;
+use service_runtime::jobs::{self, Worker};
 use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::ReadPastEnd;
 use service_runtime::service::{Base, migrate_when_up};
@@ -40,7 +40,8 @@ pub(crate) async fn run(
     let worker = worker(&config.mail, &database, &outbox, participant.gate(), wake)?;
 
     let (schema, until) = (base.health.component("database"), base.shutdown.clone());
-    let mut service = base.serve(listener, routes(database.clone()));
+    let routes = routes(database.clone()).merge(jobs::routes(database.clone()));
+    let mut service = base.serve(listener, routes);
     let (migrated, when_migrated) = oneshot::channel();
     service.spawn("participant", async move {
         if migrate_when_up(&database, &[], &schema, &until).await? && migrated.send(()).is_ok() {

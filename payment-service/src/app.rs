@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use service_runtime::database::{Database, DatabaseError};
 use service_runtime::http::ServiceInfo;
-use service_runtime::jobs::Worker;
+use service_runtime::jobs::{self, Worker};
 use service_runtime::lifecycle::Shutdown;
 use service_runtime::service::{Base, migrate_when_up};
 use tokio::net::TcpListener;
@@ -61,7 +61,8 @@ pub(crate) async fn run(
     });
 
     let (schema, until) = (base.health.component("database"), base.shutdown.clone());
-    let mut service = base.serve(listener, routes(database.clone()));
+    let routes = routes(database.clone()).merge(jobs::routes(database.clone()));
+    let mut service = base.serve(listener, routes);
     let (migrated, when_migrated) = watch::channel(false);
     service.spawn("participant", async move {
         if migrate_when_up(&database, &[&MIGRATIONS], &schema, &until).await? {

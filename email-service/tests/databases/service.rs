@@ -60,6 +60,8 @@ async fn it_lives_and_answers_while_the_broker_is_down_and_ends_when_asked(datab
     let (status, api) = get(address, "/openapi.json").await;
     assert_eq!(status, 200);
     assert!(api["paths"]["/api/v1/emails"]["get"].is_object(), "{api}");
+    let (status, body) = get(address, "/api/v1/jobs").await;
+    assert_eq!((status, body), (200, serde_json::json!({"jobs": []})));
 
     shutdown.trigger();
     let ended = tokio::time::timeout(DEADLINE, running).await;

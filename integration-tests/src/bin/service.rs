@@ -1,5 +1,5 @@
-//! The services and the embedded broker as child processes; `SERVICE` says which: order, stock,
-//! email or broker.
+//! The services, the embedded broker and the command line as child processes; `SERVICE` says which:
+//! order, stock, email, broker or orderctl.
 //!
 //! Each is exactly what its own binary runs; one file makes sure that it is built with the tests.
 
@@ -23,8 +23,9 @@ fn main() -> ExitCode {
         Ok("stock") => run_service(stock_service::NAME, VERSION, stock_service::run),
         Ok("email") => run_service(email_service::NAME, VERSION, email_service::run),
         Ok("broker") => run_service("broker", VERSION, broker),
+        Ok("orderctl") => orderctl::main(),
         _ => {
-            eprintln!("SERVICE is none of order, stock, email, broker");
+            eprintln!("SERVICE is none of order, stock, email, broker, orderctl");
             ExitCode::from(2)
         }
     }

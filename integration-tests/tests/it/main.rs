@@ -8,6 +8,7 @@ mod documentation;
 mod interoperability;
 mod lifecycle;
 mod mail;
+mod operator;
 mod order_flow;
 
 integration_tests::main!(
@@ -16,5 +17,6 @@ integration_tests::main!(
     interoperability,
     lifecycle,
     mail,
+    operator,
     order_flow
 );

@@ -41,6 +41,9 @@ async fn orders_are_charged_declined_and_refunded_by_the_log(database: TestDatab
     }
     let charged = payment(&running, &paid, "charged").await;
     assert_eq!(charged["amount"], 10.0);
+    let job = format!("/api/v1/jobs/charge%2F{}", paid.order_id);
+    let (status, job) = running.get(&job).await;
+    assert_eq!((status, &job["state"]), (200, &"done".into()), "{job}");
     payment(&running, &declined, "declined").await;
     let charged = payment(&running, &late, "charged").await;
     assert_eq!(charged["charge"]["attempts"], 2);

@@ -12,25 +12,29 @@
 //! - A job that was never leased can be taken back ([`withdraw`]); one that was runs until its result
 //!   is known.
 //! - A job that fails for good is *dead*, never deleted: it is counted, listed with [`list`] and put
-//!   back with [`retry_dead`].
+//!   back with [`retry_dead`]; over HTTP with [`routes`].
 //! - Payloads, results and errors may hold personal data and are never logged.
 
 mod attempt;
 mod backoff;
+mod browse;
 mod handler;
 mod job;
 pub mod metrics;
 mod pause;
+mod routes;
 mod store;
 mod worker;
 
 pub use backoff::Backoff;
+pub use browse::{JobCursor, UnknownCursor, find, list, page};
 pub use handler::{
     Attempted, GateError, HistoryGate, JobHandler, JobResult, RecordError, Recorded,
 };
 pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
 pub use pause::Pause;
+pub use routes::{JobPage, JobView, routes};
 pub use store::{
-    Claim, claim, die, expedite, finish, insert, list, record, retry, retry_dead, skip, withdraw,
+    Claim, claim, die, expedite, finish, insert, record, retry, retry_dead, skip, withdraw,
 };
 pub use worker::{DRAIN_TIMEOUT, Worker, WorkerConfig};

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use uuid::Uuid;
 
-use super::{Attempted, Job, JobFilter, JobResult, JobRow, JobState, NewJob};
+use super::{Attempted, Job, JobResult, JobState, NewJob};
 use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
 
 /// Most bytes of a stored error.
@@ -330,36 +330,6 @@ pub async fn retry(
         .execute(&mut **tx)
         .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Jobs, the newest first.
-///
-/// # Errors
-/// Those of the database.
-pub async fn list(
-    database: &Database,
-    filter: &JobFilter,
-    limit: u32,
-) -> Result<Vec<JobRow>, DatabaseError> {
-    let wanted = [
-        ("kind", filter.kind.as_deref()),
-        ("order_id", filter.order_id.as_deref()),
-        ("state", filter.state.map(JobState::as_str)),
-    ];
-    let mut text = String::from("SELECT * FROM jobs WHERE $1 >= 0");
-    let mut values = Vec::new();
-    for (column, value) in wanted {
-        if let Some(value) = value {
-            values.push(value);
-            text.push_str(&format!(" AND {column} = ${}", values.len() + 1));
-        }
-    }
-    text.push_str(" ORDER BY created_at DESC, job_id LIMIT $1");
-    let mut query = sqlx::query_as(AssertSqlSafe(text)).bind(i64::from(limit));
-    for value in values {
-        query = query.bind(value);
-    }
-    Ok(query.fetch_all(database.pool()).await?)
 }
 
 /// Makes a dead job due again, as if it were new: no attempts, and of no age. `false` when there is

@@ -26,6 +26,17 @@ pub mod dlt {
     pub const EXCEPTION_FQCN: &str = "kafka_dlt-exception-fqcn";
     /// What was wrong, in words.
     pub const EXCEPTION_MESSAGE: &str = "kafka_dlt-exception-message";
+
+    /// All of them.
+    pub const ALL: [&str; 7] = [
+        ORIGINAL_TOPIC,
+        ORIGINAL_PARTITION,
+        ORIGINAL_OFFSET,
+        ORIGINAL_TIMESTAMP,
+        ORIGINAL_CONSUMER_GROUP,
+        EXCEPTION_FQCN,
+        EXCEPTION_MESSAGE,
+    ];
 }
 
 /// The dead-letter topic of `group` for `topic`.

@@ -111,7 +111,7 @@ fn may_pass(error: &KafkaError) -> bool {
 }
 
 /// Asks, and asks again until the deadline while the error is one that may pass.
-fn asked_again<T>(
+pub(super) fn asked_again<T>(
     deadline: Instant,
     ask: impl Fn(Duration) -> Result<T, KafkaError>,
 ) -> Result<T, KafkaError> {
@@ -130,6 +130,20 @@ fn ends_of(
     topic: &str,
     deadline: Instant,
 ) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
+    let mut ranges = ranges_of(consumer, topic, deadline)?;
+    ranges.retain(|_, (begin, end)| end > begin);
+    let ends = ranges
+        .into_iter()
+        .map(|(partition, (_, end))| (partition, end));
+    Ok(ends.collect())
+}
+
+/// First and next offset of every partition.
+pub(super) fn ranges_of(
+    consumer: &BaseConsumer,
+    topic: &str,
+    deadline: Instant,
+) -> Result<BTreeMap<PartitionId, (i64, i64)>, ReadError> {
     let metadata = asked_again(deadline, |left| consumer.fetch_metadata(Some(topic), left))?;
     let mut topics = metadata.topics().iter();
     let partitions = topics
@@ -138,16 +152,14 @@ fn ends_of(
     if partitions.is_empty() {
         return Err(ReadError::Missing(topic.to_owned()));
     }
-    let mut ends = BTreeMap::new();
+    let mut ranges = BTreeMap::new();
     for partition in partitions {
-        let (begin, end) = asked_again(deadline, |left| {
+        let range = asked_again(deadline, |left| {
             consumer.fetch_watermarks(topic, partition.id(), left)
         })?;
-        if end > begin {
-            ends.insert(partition.id(), end);
-        }
+        ranges.insert(partition.id(), range);
     }
-    Ok(ends)
+    Ok(ranges)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod appending;
 mod database;
+mod job_routes;
 mod jobs;
 mod outcomes;
 mod participant;
@@ -14,6 +15,7 @@ mod worker;
 test_support::main!(
     appending,
     database,
+    job_routes,
     jobs,
     outcomes,
     participant,

@@ -1,0 +1,292 @@
+//! The command line against the whole system.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use base_domains::OrderStatus;
+use integration_tests::{System, SystemBuilder, broker, eventually, process};
+use serde_json::{Value, json};
+use service_runtime::database::{Database, DatabaseConfig, Tx};
+use service_runtime::health::Health;
+use service_runtime::kafka::{KafkaConfig, KafkaProducer, LoopError};
+use service_runtime::lifecycle::Shutdown;
+use service_runtime::participant::{
+    Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts,
+};
+use test_support::{Test, test};
+use tokio::task::JoinHandle;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test!(a_redriven_poison_record_has_its_effect_once_when_a_fixed_consumer_reads_it, no database)
+            .threads(2),
+        test!(a_user_and_an_operator_do_their_work_from_the_command_line, no database).threads(2),
+    ]
+}
+
+/// `orderctl` with the addresses of one system.
+struct Orderctl(Vec<(&'static str, String)>);
+
+/// What a run came to.
+#[derive(Debug)]
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Orderctl {
+    async fn of(system: &mut System) -> Self {
+        let mut environment = vec![
+            ("KAFKA_BOOTSTRAP_SERVERS", broker::bootstrap_servers()),
+            ("KAFKA_TOPIC", system.log.topic().to_owned()),
+            ("SERVICE", "orderctl".to_owned()),
+            ("USER", "ann".to_owned()),
+        ];
+        for (name, process) in [("ORDER_URL", "order"), ("EMAIL_URL", "email")] {
+            let port = system.process(process).port().await;
+            environment.push((name, format!("http://127.0.0.1:{port}")));
+        }
+        Self(environment)
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(process::program());
+        let environment = self.0.iter().map(|(name, value)| (name, value));
+        command.env_clear().envs(environment).args(arguments);
+        command.stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let run = self.run(&[arguments, &["--json"]].concat()).await;
+        assert_eq!(run.code, Some(0), "{arguments:?}: {run:?}");
+        serde_json::from_str(&run.stdout).unwrap()
+    }
+
+    /// Waits until this group has read, and committed, the whole log.
+    async fn until_read_by(&self, group: &str) {
+        eventually("end of the lag", || async {
+            let run = self.run(&["lag", "--group", group, "--max", "0"]).await;
+            (run.code == Some(0)).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The stock service of a version that knows orders of one line only.
+struct OldStock;
+
+impl Decider for OldStock {
+    async fn decide(
+        &self,
+        _: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        let decide = |change: &Change<'_>| match change.event() {
+            Ok(event) if event.order.items.is_none() => Decision::Done,
+            Ok(_) => Decision::Failed {
+                code: "unknown_field",
+                reason: "this version does not know `items`".to_owned(),
+            },
+            Err(error) => Decision::unreadable(&error),
+        };
+        Ok(changes.iter().map(decide).collect())
+    }
+}
+
+/// Starts it in the place of the real one: its group, its database, its name.
+async fn start_old_stock(
+    system: &System,
+    shutdown: &Shutdown,
+) -> JoinHandle<Result<(), LoopError>> {
+    let database = Database::open(&DatabaseConfig::new(system.database("stock"))).unwrap();
+    database.migrate(&[]).await.unwrap();
+    let mut kafka = KafkaConfig::for_bootstrap(&broker::bootstrap_servers(), "old-stock");
+    system.log.topic().clone_into(&mut kafka.topic);
+    kafka.fetch_wait_max = Duration::from_millis(10);
+    let participant = Participant::new(Parts {
+        name: "stock",
+        writer: "stock-service",
+        log_name: None,
+        decider: OldStock,
+        database,
+        producer: KafkaProducer::new(&kafka).unwrap(),
+        kafka,
+        settings: ParticipantSettings::for_group(&system.group("stock")),
+        health: Health::new(shutdown),
+    });
+    tokio::spawn(participant.run(shutdown.clone()))
+}
+
+async fn a_redriven_poison_record_has_its_effect_once_when_a_fixed_consumer_reads_it() {
+    let mut system = SystemBuilder::new().stock_instances(0).start().await;
+    let group = system.group("stock");
+    let shutdown = Shutdown::new();
+    let old = start_old_stock(&system, &shutdown).await;
+    let orderctl = Orderctl::of(&mut system).await;
+
+    // An order that the old version cannot decide about is dead-lettered, and rests.
+    let line = [
+        "place",
+        "--item",
+        "book order:2:10000",
+        "--item",
+        "notebook:3:3.5",
+    ];
+    let placed = orderctl.json(&line).await;
+    let order_id = placed["orderId"].as_str().unwrap();
+    let letter = eventually("dead letter", || async {
+        let run = orderctl.run(&["dlt", "list", &group, "--json"]).await;
+        let list: Value = serde_json::from_str(&run.stdout).ok()?;
+        list["letters"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(letter["cause"]["code"], "unknown_field", "{letter}");
+    assert_eq!(letter["key"], order_id);
+    assert_eq!(letter["source"]["topic"], system.log.topic());
+    let id = letter["id"].as_str().unwrap();
+    let shown = orderctl.json(&["dlt", "show", &group, id]).await;
+    let payload: Value = serde_json::from_str(shown["payload"].as_str().unwrap()).unwrap();
+    assert_eq!(payload["order"]["items"][1]["name"], "notebook");
+    orderctl.until_read_by(&group).await;
+    shutdown.trigger();
+    old.await.unwrap().unwrap();
+
+    // The fixed version does not take it up by itself.
+    let stock = system.spawn("stock", "stock-0").await;
+    system.stock.push(stock);
+    system.until_ready().await;
+    let later = system.place("book order", 1).await;
+    assert_eq!(system.settled(&later).await["status"], "RESERVED");
+    assert_eq!(orderctl.json(&["get", order_id]).await["status"], "PENDING");
+    assert_eq!(system.stock_of("book order").await, (999, 1, 0));
+
+    let redrive = ["dlt", "redrive", &group, id];
+    let dry = orderctl
+        .json(&[&redrive[..], &["--dry-run"]].concat())
+        .await;
+    assert_eq!(dry["redriven"][0]["to"], Value::Null, "{dry}");
+    let first = orderctl.json(&redrive).await;
+    assert_eq!(first["redriven"][0]["redrives"], 1, "{first}");
+    let order = orderctl
+        .json(&["get", order_id, "--wait", "--until", "RESERVED"])
+        .await;
+    assert_eq!(order["status"], "RESERVED", "{order}");
+
+    // The second time it is refused, and when it is insisted on it does no harm.
+    let second = orderctl.run(&redrive).await;
+    assert_eq!(second.code, Some(4), "{second:?}");
+    let again = orderctl.json(&[&redrive[..], &["--again"]].concat()).await;
+    assert_eq!(again["redriven"][0]["redrives"], 2, "{again}");
+    orderctl.until_read_by(&group).await;
+    orderctl.until_read_by(&system.group("orders-view")).await;
+    assert_eq!(
+        orderctl.json(&["get", order_id]).await["status"],
+        "RESERVED"
+    );
+    assert_eq!(system.stock_of("book order").await, (997, 3, 0));
+    assert_eq!(system.stock_of("notebook").await, (497, 3, 0));
+    let orders = system.log.orders().await;
+    let story = &orders[&order_id.parse().unwrap()];
+    let history = [OrderStatus::Pending, OrderStatus::Reserved];
+    assert_eq!(story.history, history);
+    // PENDING, two redrives of it and one RESERVED.
+    assert_eq!((story.records, story.event_ids.len()), (4, 2));
+    let open = orderctl.json(&["dlt", "list"]).await;
+    assert_eq!(open, json!({"letters": []}));
+    let all = orderctl.json(&["dlt", "list", "--all"]).await;
+    assert_eq!(all["letters"].as_array().unwrap().len(), 1, "{all}");
+    assert_eq!(
+        (&all["letters"][0]["state"], &all["letters"][0]["redrives"]),
+        (&"redriven".into(), &2.into())
+    );
+}
+
+async fn a_user_and_an_operator_do_their_work_from_the_command_line() {
+    let mut system = System::start().await;
+    let mut orderctl = Orderctl::of(&mut system).await;
+    let port = system.process("stock-0").port().await;
+    orderctl
+        .0
+        .push(("STOCK_URL", format!("http://127.0.0.1:{port}")));
+
+    let line = [
+        "place", "--name", "notebook", "--qty", "2", "--price", "3.5", "--wait", "--until",
+        "RESERVED",
+    ];
+    let order = orderctl.json(&line).await;
+    let order_id = order["orderId"].as_str().unwrap();
+    assert_eq!(
+        (&order["status"], &order["order"]["qty"]),
+        (&"RESERVED".into(), &2.into())
+    );
+    let sold_out = ["place", "--item", "sold out book:1:5", "--wait"];
+    let rejected = orderctl.run(&sold_out).await;
+    assert_eq!(rejected.code, Some(4), "{rejected:?}");
+    assert!(rejected.stdout.contains("out_of_stock"), "{rejected:?}");
+    assert!(
+        rejected.stderr.contains("the order is REJECTED"),
+        "{rejected:?}"
+    );
+    let bad = orderctl.run(&["place", "--item", ":0:5"]).await;
+    assert_eq!(bad.code, Some(4), "{bad:?}");
+    assert!(
+        bad.stderr.contains("qty: must be from 1 to 1000000"),
+        "{bad:?}"
+    );
+
+    let stock = orderctl.json(&["stock", "set", "sold out book", "7"]).await;
+    assert_eq!(stock["available"], 7);
+    let stock = orderctl.json(&["stock", "get", "notebook"]).await;
+    assert_eq!(stock["reserved"], 2);
+    let list = orderctl
+        .json(&["list", "--status", "RESERVED", "--all"])
+        .await;
+    assert_eq!(list["orders"], json!([order]));
+    let history = orderctl.run(&["get", order_id, "--history"]).await;
+    assert_eq!(history.stdout.lines().count(), 3, "{history:?}");
+
+    // The rejected one has ended, so its stream does as well.
+    let all = orderctl.json(&["list", "--status", "REJECTED"]).await;
+    let ended = all["orders"][0]["orderId"].as_str().unwrap();
+    let watched = orderctl.run(&["watch", ended]).await;
+    assert_eq!(
+        watched.stdout,
+        format!("{ended}  PENDING\n{ended}  REJECTED\n")
+    );
+    assert_eq!(watched.code, Some(0));
+
+    system.mails(order_id, 1).await;
+    let jobs = orderctl
+        .json(&["jobs", "list", "email", "--order", order_id])
+        .await;
+    let job = &jobs["jobs"][0];
+    assert_eq!(
+        (&job["kind"], &job["state"]),
+        (&"mail".into(), &"done".into()),
+        "{jobs}"
+    );
+    let id = job["jobId"].as_str().unwrap();
+    assert_eq!(&orderctl.json(&["jobs", "show", "email", id]).await, job);
+    let retry = orderctl.run(&["jobs", "retry", "email", id]).await;
+    assert_eq!(retry.code, Some(4), "{retry:?}");
+    assert!(retry.stderr.contains("is done, not dead"), "{retry:?}");
+    let none = orderctl.run(&["jobs", "show", "email", "mail/none"]).await;
+    assert_eq!(none.code, Some(3), "{none:?}");
+
+    for service in ["stock", "email"] {
+        orderctl.until_read_by(&system.group(service)).await;
+    }
+    assert_eq!(
+        orderctl.json(&["dlt", "list"]).await,
+        json!({"letters": []})
+    );
+}
