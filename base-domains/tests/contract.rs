@@ -249,6 +249,49 @@ fn the_tutorials_bare_record_is_ours_without_key_and_headers() {
     }
 }
 
+/// Recorded from the tutorial's code with Spring Boot 3.4.4, which writes numbers and nulls as Java does.
+#[test]
+fn records_of_springs_serializer_are_pending_orders_from_any_partition() {
+    let recorded = |name| {
+        let Fixture { value, headers } = fixture(name);
+        assert_eq!(headers, [("__TypeId__".to_owned(), JAVA_CLASS.to_owned())]);
+        let headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
+        let event = OrderEvent::from_json(value.as_bytes()).unwrap();
+        for partition in 0..PARTITIONS {
+            let record = RecordRef {
+                partition,
+                key: None,
+                headers: &headers,
+                value: Some(value.as_bytes()),
+            };
+            let Ok(Reading::Event(heading)) = read(&record, PARTITIONS) else {
+                panic!("{name} is refused in partition {partition}");
+            };
+            let read = (heading.order_id, heading.status, heading.bare);
+            assert_eq!(read, (event.order.order_id, OrderStatus::Pending, true));
+        }
+        (value, event)
+    };
+
+    let (value, event) = recorded("spring");
+    assert!(value.contains(r#""price":1.25E7"#), "{value}");
+    assert_eq!(event.order.price, 12_500_000.0);
+    let total = event.order.validate().unwrap().total();
+    assert_eq!(total.minor(), 1_250_000_000);
+    // The same event as we would write it on.
+    let ours = value.replace("1.25E7", "12500000.0");
+    assert_eq!(event.to_json().unwrap(), ours);
+
+    let (_, event) = recorded("spring-without-name");
+    assert_eq!(event.order.name, "");
+    let errors = event.order.validate().unwrap_err();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].field, "name");
+}
+
 #[test]
 fn fields_of_a_later_version_are_ignored() {
     let body = format!(

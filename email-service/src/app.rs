@@ -9,9 +9,9 @@ use service_runtime::http::ServiceInfo;
 use service_runtime::jobs::{self, Worker};
 use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::ReadPastEnd;
-use service_runtime::service::{Base, migrate_when_up};
+use service_runtime::service::Base;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::config::{Config, MailConfig, Transport};
 use crate::decider::MailDecider;
@@ -39,21 +39,13 @@ pub(crate) async fn run(
     let outbox = Arc::new(outbox(&config.mail.transport));
     let worker = worker(&config.mail, &database, &outbox, participant.gate(), wake)?;
 
-    let (schema, until) = (base.health.component("database"), base.shutdown.clone());
-    let routes = routes(database.clone()).merge(jobs::routes(database.clone()));
+    let routes = routes(database.clone()).merge(jobs::routes(database));
     let mut service = base.serve(listener, routes);
-    let (migrated, when_migrated) = oneshot::channel();
-    service.spawn("participant", async move {
-        if migrate_when_up(&database, &[], &schema, &until).await? && migrated.send(()).is_ok() {
-            participant.run(until).await?;
-        }
-        anyhow::Ok(())
-    });
+    let migrated = base.follow_log(&mut service, participant, &[]);
     let until = base.shutdown.clone();
     service.spawn("mail worker", async move {
-        tokio::select! {
-            Ok(()) = when_migrated => worker.run(until).await,
-            () = until.cancelled() => {}
+        if migrated.wait().await {
+            worker.run(until).await;
         }
         outbox.close().await;
         Ok::<(), DatabaseError>(())

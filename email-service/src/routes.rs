@@ -1,13 +1,11 @@
 //! HTTP: what was sent, to whom, and what waits.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use base_domains::{OrderId, OrderStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service_runtime::database::{Database, DatabaseError, ErrorClass};
+use service_runtime::database::Database;
 use service_runtime::http::{Json, Problem, Query};
 use service_runtime::jobs::{self, JobFilter, JobRow, JobState};
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +15,6 @@ use utoipa_axum::routes;
 use crate::job::KIND;
 use crate::mail::Mail;
 
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
@@ -134,9 +131,7 @@ async fn list(
         order_id: order_id.map(|id| id.to_string()),
         state: None,
     };
-    let rows = jobs::list(&database, &filter, limit)
-        .await
-        .map_err(problem)?;
+    let rows = jobs::list(&database, &filter, limit).await?;
     let emails = rows.into_iter().map(email).collect::<Result<_, _>>();
     Ok(Json(EmailList {
         emails: emails.map_err(Problem::internal)?,
@@ -184,14 +179,4 @@ fn bad_parameter(name: &str, message: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST)
         .with_detail("a query parameter is not valid")
         .with_error(name, message)
-}
-
-fn problem(error: DatabaseError) -> Problem {
-    match error.class() {
-        ErrorClass::Again | ErrorClass::Unavailable => {
-            tracing::warn!(%error, "The database did not answer a request.");
-            Problem::unavailable("the database is not available", RETRY_AFTER)
-        }
-        ErrorClass::Bug => Problem::internal(error),
-    }
 }

@@ -7,9 +7,9 @@ use service_runtime::database::{Database, DatabaseError};
 use service_runtime::http::ServiceInfo;
 use service_runtime::jobs::{self, Worker};
 use service_runtime::lifecycle::Shutdown;
-use service_runtime::service::{Base, migrate_when_up};
+use service_runtime::service::Base;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::config::{Config, PaymentConfig};
 use crate::decider::PaymentDecider;
@@ -60,23 +60,14 @@ pub(crate) async fn run(
         (name, worker)
     });
 
-    let (schema, until) = (base.health.component("database"), base.shutdown.clone());
-    let routes = routes(database.clone()).merge(jobs::routes(database.clone()));
+    let routes = routes(database.clone()).merge(jobs::routes(database));
     let mut service = base.serve(listener, routes);
-    let (migrated, when_migrated) = watch::channel(false);
-    service.spawn("participant", async move {
-        if migrate_when_up(&database, &[&MIGRATIONS], &schema, &until).await? {
-            migrated.send_replace(true);
-            participant.run(until).await?;
-        }
-        anyhow::Ok(())
-    });
+    let migrated = base.follow_log(&mut service, participant, &[&MIGRATIONS]);
     for (name, worker) in workers {
-        let (mut ready, until) = (when_migrated.clone(), base.shutdown.clone());
+        let (migrated, until) = (migrated.clone(), base.shutdown.clone());
         service.spawn(name, async move {
-            tokio::select! {
-                true = async { ready.wait_for(|ready| *ready).await.is_ok() } => worker.run(until).await,
-                () = until.cancelled() => {}
+            if migrated.wait().await {
+                worker.run(until).await;
             }
             Ok::<(), DatabaseError>(())
         });

@@ -1,13 +1,11 @@
 //! HTTP: the payment of an order.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use base_domains::{OrderId, ParseOrderIdError};
 use jiff::Timestamp;
 use serde::Serialize;
-use service_runtime::database::{Database, DatabaseError, ErrorClass};
+use service_runtime::database::Database;
 use service_runtime::http::{Json, Path, Problem};
 use service_runtime::jobs::{self, JobFilter, JobRow, JobState};
 use utoipa::ToSchema;
@@ -18,7 +16,6 @@ use crate::gateway::Operation;
 use crate::payment;
 use crate::store::{self, Kept};
 
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// An order has one charge and one refund.
 const MAX_JOBS: u32 = 10;
 
@@ -112,8 +109,7 @@ async fn get(
     Path(order_id): Path<String>,
 ) -> Result<Json<OrderPayment>, Problem> {
     let order_id: OrderId = order_id.parse().map_err(|error| bad_id(&error))?;
-    let kept = store::find(&database, order_id).await.map_err(problem)?;
-    let Some(kept) = kept else {
+    let Some(kept) = store::find(&database, order_id).await? else {
         let detail = "there is no payment of this order";
         return Err(Problem::new(StatusCode::NOT_FOUND).with_detail(detail));
     };
@@ -121,8 +117,8 @@ async fn get(
         order_id: Some(order_id.to_string()),
         ..JobFilter::default()
     };
-    let jobs = jobs::list(&database, &filter, MAX_JOBS).await;
-    Ok(Json(order_payment(kept, &jobs.map_err(problem)?)))
+    let jobs = jobs::list(&database, &filter, MAX_JOBS).await?;
+    Ok(Json(order_payment(kept, &jobs)))
 }
 
 fn order_payment(kept: Kept, jobs: &[JobRow]) -> OrderPayment {
@@ -178,14 +174,4 @@ fn bad_id(error: &ParseOrderIdError) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST)
         .with_detail("the order id cannot be used")
         .with_error("orderId", error.to_string())
-}
-
-fn problem(error: DatabaseError) -> Problem {
-    match error.class() {
-        ErrorClass::Again | ErrorClass::Unavailable => {
-            tracing::warn!(%error, "The database did not answer a request.");
-            Problem::unavailable("the database is not available", RETRY_AFTER)
-        }
-        ErrorClass::Bug => Problem::internal(error),
-    }
 }

@@ -1,13 +1,10 @@
 //! HTTP: the stock of each product, to read and to set.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use service_runtime::database::{DatabaseError, ErrorClass};
 use service_runtime::http::{Json, Path, Problem};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,7 +20,6 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The pieces of one product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -171,21 +167,7 @@ fn invalid(field: &str, message: String) -> Problem {
 
 fn problem(error: InventoryError) -> Problem {
     match error {
-        InventoryError::NotSeeded => unavailable(),
-        InventoryError::Database(error) => database_problem(&error),
+        InventoryError::NotSeeded => Problem::no_database(),
+        InventoryError::Database(error) => error.into(),
     }
-}
-
-fn database_problem(error: &DatabaseError) -> Problem {
-    match error.class() {
-        ErrorClass::Again | ErrorClass::Unavailable => {
-            tracing::warn!(%error, "The database did not answer a request.");
-            unavailable()
-        }
-        ErrorClass::Bug => Problem::internal(error),
-    }
-}
-
-fn unavailable() -> Problem {
-    Problem::unavailable("the database is not available", RETRY_AFTER)
 }

@@ -7,6 +7,7 @@
 //! with one, and so do routes that do not exist, panics and exceeded limits.
 
 mod config;
+mod database;
 mod extract;
 mod limits;
 mod operations;

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{CommonConfig, Service};
 use crate::database::Database;
-use crate::health::Health;
+use crate::health::{Component, Health};
 use crate::http::{self, ServiceInfo};
 use crate::kafka::KafkaProducer;
 use crate::lifecycle::Shutdown;
@@ -24,6 +24,8 @@ pub struct Base {
     /// Ends its parts. A child of the process's: in one process with others, a failure here is
     /// theirs only if their owner says so.
     pub shutdown: Shutdown,
+    /// The state of its tables; registered before anybody can ask for it.
+    pub(super) schema: Component,
     info: ServiceInfo,
     config: CommonConfig,
 }
@@ -39,10 +41,12 @@ impl Base {
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let shutdown = shutdown.child();
+        let health = Health::new(&shutdown);
         Ok(Self {
             database: Database::open(&config.database)?,
             producer: KafkaProducer::new(&config.kafka).context("cannot make a Kafka producer")?,
-            health: Health::new(&shutdown),
+            schema: health.component("database"),
+            health,
             shutdown,
             info,
             config: config.clone(),

@@ -4,10 +4,11 @@
 //! and its reason is what the service ends with: nothing goes on half alive.
 //!
 //! A service opens a [`Base`] from its [`CommonConfig`], makes its participants of it, serves its
-//! routes, adds its other parts and runs.
+//! routes, follows the log with them ([`Base::follow_log`]), adds its other parts and runs.
 
 mod base;
 mod config;
+mod follow;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -24,6 +25,7 @@ use crate::lifecycle::Shutdown;
 
 pub use base::Base;
 pub use config::CommonConfig;
+pub use follow::Migrated;
 
 /// Waits between attempts to reach a database that is down at start.
 const DATABASE_BACKOFF: Backoff = Backoff {
