@@ -13,12 +13,15 @@
 //!   is known.
 //! - A job that fails for good is *dead*, never deleted: it is counted, listed with [`list`] and put
 //!   back with [`retry_dead`].
+//! - What has to be kept apart (one receiver from the others) is a kind of its own, with a worker of its
+//!   own; [`skip_due`] and [`retry_dead_of`] act on a whole kind.
 //! - Payloads, results and errors may hold personal data and are never logged.
 
 mod attempt;
 mod backoff;
 mod handler;
 mod job;
+mod kind;
 pub mod metrics;
 mod pause;
 mod store;
@@ -29,6 +32,7 @@ pub use handler::{
     Attempted, GateError, HistoryGate, JobHandler, JobResult, RecordError, Recorded,
 };
 pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
+pub use kind::{retry_dead_of, skip_due};
 pub use pause::Pause;
 pub use store::{
     Claim, claim, die, expedite, finish, insert, list, record, retry, retry_dead, skip, withdraw,

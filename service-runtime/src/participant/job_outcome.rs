@@ -177,7 +177,7 @@ impl<D: Decider, H: OutcomeHandler> WithOutcomes<D, H> {
 type Settled = Option<EncodedEvent>;
 
 impl<D: Decider, H: OutcomeHandler> JobHandler for WithOutcomes<D, H> {
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> &str {
         self.handler.kind()
     }
 
