@@ -43,8 +43,8 @@ pub struct Sender {
 
 /// The client cannot be made, for example without root certificates.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be made: {0}")]
-pub struct SenderError(String);
+#[error("the HTTP client cannot be made")]
+pub struct SenderError(#[source] reqwest::Error);
 
 impl Sender {
     /// A sender; nothing is contacted yet.
@@ -64,7 +64,7 @@ impl Sender {
             .referer(false)
             .no_proxy()
             .build()
-            .map_err(|error| SenderError(error.to_string()))?;
+            .map_err(SenderError)?;
         Ok(Self { client, policy })
     }
 
