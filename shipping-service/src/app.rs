@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use service_runtime::database::DatabaseError;
 use service_runtime::http::ServiceInfo;
-use service_runtime::jobs::Worker;
+use service_runtime::jobs::{self, Worker};
 use service_runtime::lifecycle::Shutdown;
-use service_runtime::service::{Base, migrate_when_up};
+use service_runtime::service::Base;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
@@ -49,21 +49,13 @@ pub(crate) async fn run(
         shutdown: base.shutdown.clone(),
     };
 
-    let (schema, until) = (base.health.component("database"), base.shutdown.clone());
-    let mut service = base.serve(listener, routes(dispatcher));
-    let (migrated, mut when_migrated) = watch::channel(false);
-    service.spawn("participant", async move {
-        if migrate_when_up(&database, &[&MIGRATIONS], &schema, &until).await? {
-            migrated.send_replace(true);
-            participant.run(until).await?;
-        }
-        anyhow::Ok(())
-    });
+    let routes = routes(dispatcher).merge(jobs::routes(database));
+    let mut service = base.serve(listener, routes);
+    let migrated = base.follow_log(&mut service, participant, &[&MIGRATIONS]);
     let until = base.shutdown.clone();
     service.spawn("dispatch worker", async move {
-        tokio::select! {
-            true = async { when_migrated.wait_for(|ready| *ready).await.is_ok() } => worker.run(until).await,
-            () = until.cancelled() => {}
+        if migrated.wait().await {
+            worker.run(until).await;
         }
         Ok::<(), DatabaseError>(())
     });

@@ -9,8 +9,8 @@ use crate::database::{Database, DatabaseError, ErrorClass};
 
 /// Does the effect of one kind of job.
 pub trait JobHandler: Send + Sync + 'static {
-    /// The kind of job it takes.
-    fn kind(&self) -> &'static str;
+    /// The kind of job it takes; also a label of metrics, so of a bounded number of values.
+    fn kind(&self) -> &str;
 
     /// Tries the job once. It may run again with the same job (after a crash, or when the lease ran
     /// out), and its future is dropped shortly before its lease expires; a panic counts as

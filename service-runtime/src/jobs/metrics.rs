@@ -18,27 +18,34 @@ pub const JOBS_OLDEST_DUE: &str = "jobs_oldest_due_seconds";
 pub const JOBS_PAUSED: &str = "jobs_paused";
 
 /// An attempt ended with `result`; when it was the last one, the job ended in `state`.
-pub(super) fn attempted(kind: &'static str, result: &'static str, state: Option<&'static str>) {
-    metrics::counter!(JOB_ATTEMPTS, "kind" => kind, "result" => result).increment(1);
+pub(super) fn attempted(kind: &str, result: &'static str, state: Option<&'static str>) {
+    metrics::counter!(JOB_ATTEMPTS, "kind" => kind.to_owned(), "result" => result).increment(1);
     if let Some(state) = state {
-        metrics::counter!(JOBS_FINISHED, "kind" => kind, "state" => state).increment(1);
+        metrics::counter!(JOBS_FINISHED, "kind" => kind.to_owned(), "state" => state).increment(1);
     }
 }
 
-pub(super) fn lease_lost(kind: &'static str) {
-    metrics::counter!(JOBS_LEASE_LOST, "kind" => kind).increment(1);
+pub(super) fn lease_lost(kind: &str) {
+    metrics::counter!(JOBS_LEASE_LOST, "kind" => kind.to_owned()).increment(1);
 }
 
-pub(super) fn due(kind: &'static str, jobs: i64, oldest: Duration) {
+pub(super) fn due(kind: &str, jobs: i64, oldest: Duration) {
     // Gauges are floating point; a count of jobs stays far below 2^53.
-    metrics::gauge!(JOBS_DUE, "kind" => kind).set(jobs as f64);
-    metrics::gauge!(JOBS_OLDEST_DUE, "kind" => kind).set(oldest.as_secs_f64());
+    metrics::gauge!(JOBS_DUE, "kind" => kind.to_owned()).set(jobs as f64);
+    metrics::gauge!(JOBS_OLDEST_DUE, "kind" => kind.to_owned()).set(oldest.as_secs_f64());
 }
 
-pub(super) fn dead(kind: &'static str, jobs: i64) {
-    metrics::gauge!(JOBS_DEAD, "kind" => kind).set(jobs as f64);
+pub(super) fn dead(kind: &str, jobs: i64) {
+    metrics::gauge!(JOBS_DEAD, "kind" => kind.to_owned()).set(jobs as f64);
 }
 
-pub(super) fn paused(kind: &'static str, paused: bool) {
-    metrics::gauge!(JOBS_PAUSED, "kind" => kind).set(f64::from(u8::from(paused)));
+pub(super) fn paused(kind: &str, paused: bool) {
+    metrics::gauge!(JOBS_PAUSED, "kind" => kind.to_owned()).set(f64::from(u8::from(paused)));
+}
+
+/// No worker takes this kind of job any more: its gauges go to zero. Counters stay as they are.
+pub fn retired(kind: &str) {
+    due(kind, 0, Duration::ZERO);
+    dead(kind, 0);
+    paused(kind, false);
 }

@@ -13,6 +13,8 @@
 //!   is known.
 //! - A job that fails for good is *dead*, never deleted: it is counted, listed with [`list`] and put
 //!   back with [`retry_dead`]; over HTTP with [`routes`].
+//! - What has to be kept apart (one receiver from the others) is a kind of its own, with a worker of its
+//!   own; [`skip_due`] and [`retry_dead_of`] act on a whole kind.
 //! - Payloads, results and errors may hold personal data and are never logged.
 
 mod attempt;
@@ -20,6 +22,7 @@ mod backoff;
 mod browse;
 mod handler;
 mod job;
+mod kind;
 pub mod metrics;
 mod pause;
 mod routes;
@@ -32,6 +35,7 @@ pub use handler::{
     Attempted, GateError, HistoryGate, JobHandler, JobResult, RecordError, Recorded,
 };
 pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
+pub use kind::{retry_dead_of, skip_due};
 pub use pause::Pause;
 pub use routes::{JobPage, JobView, routes};
 pub use store::{

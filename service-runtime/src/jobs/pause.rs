@@ -42,7 +42,7 @@ pub(super) enum Permit {
 
 impl Failures {
     /// Counts an attempt that ended at `now`.
-    pub(super) fn note(&self, kind: &'static str, pause: &Pause, result: &JobResult, now: Instant) {
+    pub(super) fn note(&self, kind: &str, pause: &Pause, result: &JobResult, now: Instant) {
         let mut run = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             JobResult::Done { .. } | JobResult::Dead { .. } => {

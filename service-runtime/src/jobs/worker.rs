@@ -128,7 +128,7 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
     ///
     /// While the database is away it waits with back-off, without a limit.
     pub async fn run(self, shutdown: Shutdown) {
-        let kind = self.attempts.handler.kind();
+        let kind = self.attempts.handler.kind().to_owned();
         let out_of_time = async {
             shutdown.cancelled().await;
             sleep(DRAIN_TIMEOUT).await;

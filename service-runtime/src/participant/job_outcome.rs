@@ -80,7 +80,7 @@ impl<D: Decider, H: OutcomeHandler> WithOutcomes<D, H> {
 type Settled = Option<StoredOutcome>;
 
 impl<D: Decider, H: OutcomeHandler> JobHandler for WithOutcomes<D, H> {
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> &str {
         self.handler.kind()
     }
 

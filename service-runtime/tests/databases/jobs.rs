@@ -22,6 +22,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(jobs_are_listed_by_kind_order_and_state_the_newest_first),
         test!(only_a_dead_job_is_put_back_and_is_then_as_new),
         test!(only_a_job_that_was_never_leased_can_be_withdrawn),
+        test!(what_waits_of_one_kind_is_skipped_whether_it_was_tried_or_not),
+        test!(the_dead_jobs_of_one_kind_are_put_back_all_or_one),
         test!(a_job_with_a_due_time_waits_for_it_unless_it_is_expedited),
         test!(looking_for_jobs_uses_the_index_of_open_jobs).only(Kind::Sqlite),
     ]
@@ -383,4 +385,58 @@ async fn only_a_job_that_was_never_leased_can_be_withdrawn(database: TestDatabas
             JobState::Due
         ]
     );
+}
+
+/// Three jobs of the kind `mail`, a tried one and a new one among them, and one of another kind.
+async fn of_two_kinds(database: &Database, state: &str) {
+    let mut other = mail("other", 0);
+    other.kind = "webhook/1".into();
+    insert(database, &[mail("a", 0), mail("b", 0), mail("c", 0), other]).await;
+    execute(database, &format!("UPDATE jobs SET state = '{state}'")).await;
+    let tried = "UPDATE jobs SET attempts = 1, last_error = 'refused' WHERE job_id = 'a'";
+    execute(database, tried).await;
+    let leased = "UPDATE jobs SET state = 'leased', lease_token = 'x', lease_until = 1 \
+                  WHERE job_id = 'c'";
+    execute(database, leased).await;
+}
+
+async fn states(database: &Database) -> Vec<&'static str> {
+    let ids = ["a", "b", "c", "other"].map(|id| row(database, id));
+    let rows = futures_util::future::join_all(ids).await;
+    rows.iter().map(|row| row.state.as_str()).collect()
+}
+
+async fn what_waits_of_one_kind_is_skipped_whether_it_was_tried_or_not(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let database = &fresh.database;
+    of_two_kinds(database, "due").await;
+    let mut tx = database.begin().await.unwrap();
+    let skipped = jobs::skip_due(&mut tx, database.dialect(), "mail", "not wanted").await;
+    tx.commit().await.unwrap();
+    assert_eq!(skipped.unwrap(), 2);
+    assert_eq!(
+        states(database).await,
+        ["skipped", "skipped", "leased", "due"]
+    );
+    let skipped = row(database, "a").await;
+    assert_eq!(skipped.result.as_deref(), Some("not wanted"));
+    assert!(skipped.finished_at.is_some());
+}
+
+async fn the_dead_jobs_of_one_kind_are_put_back_all_or_one(database: TestDatabase) {
+    let fresh = Fresh::new(database).await;
+    let database = &fresh.database;
+    of_two_kinds(database, "dead").await;
+    for (id, expected) in [(Some("other"), 0), (Some("a"), 1), (Some("a"), 0)] {
+        let back = jobs::retry_dead_of(database, "mail", id).await.unwrap();
+        assert_eq!(back, expected, "{id:?}");
+    }
+    assert_eq!(states(database).await, ["due", "dead", "leased", "dead"]);
+    let back = row(database, "a").await;
+    assert_eq!((back.attempts, back.finished_at), (0, None));
+    assert_eq!(
+        jobs::retry_dead_of(database, "mail", None).await.unwrap(),
+        1
+    );
+    assert_eq!(states(database).await, ["due", "due", "leased", "dead"]);
 }

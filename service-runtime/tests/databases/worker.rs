@@ -14,7 +14,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use service_runtime::{
     database::Database,
     jobs::{
-        Backoff, GateError, HistoryGate, Job, JobHandler, JobResult, JobState, NewJob, Pause,
+        self, Backoff, GateError, HistoryGate, Job, JobHandler, JobResult, JobState, NewJob, Pause,
         Worker, WorkerConfig,
     },
     lifecycle::Shutdown,
@@ -609,6 +609,12 @@ async fn jobs_are_counted_by_kind_result_and_state(database: TestDatabase) {
         eventually(line, async || recorder.handle().render().contains(line)).await;
     }
     running.stop().await;
+    jobs::metrics::retired("mail");
+    for gauge in ["jobs_dead", "jobs_due", "jobs_oldest_due_seconds"] {
+        let line = format!("{gauge}{{kind=\"mail\"}} 0\n");
+        let text = recorder.handle().render();
+        assert!(text.contains(&line), "{text}");
+    }
 }
 
 async fn a_lost_lease_is_counted(database: TestDatabase) {
