@@ -17,7 +17,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,id=order-system-target,target=/target,sharing=locked \
     find . -type f -exec touch {} + && \
     CARGO_TARGET_DIR=/target CARGO_PROFILE_RELEASE_LTO=$LTO cargo build --release --locked --bins \
-      -p order-service -p stock-service -p email-service -p orderctl && \
+      -p order-service -p stock-service -p email-service -p payment-service -p shipping-service \
+      -p webhook-service -p orderctl && \
     mkdir -p /out/data && \
     find /target/release -maxdepth 1 '(' -name '*-service' -o -name orderctl ')' -type f -exec cp {} /out/ ';'
 
@@ -60,6 +61,33 @@ EXPOSE 8082
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
   CMD ["/usr/local/bin/email-service", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/email-service"]
+
+FROM runtime AS payment-service
+LABEL org.opencontainers.image.title="payment-service" \
+      org.opencontainers.image.description="Charges orders through a payment gateway, and refunds them."
+COPY --from=build /out/payment-service /usr/local/bin/payment-service
+EXPOSE 8083
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
+  CMD ["/usr/local/bin/payment-service", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/payment-service"]
+
+FROM runtime AS shipping-service
+LABEL org.opencontainers.image.title="shipping-service" \
+      org.opencontainers.image.description="Ships orders that are paid."
+COPY --from=build /out/shipping-service /usr/local/bin/shipping-service
+EXPOSE 8084
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
+  CMD ["/usr/local/bin/shipping-service", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/shipping-service"]
+
+FROM runtime AS webhook-service
+LABEL org.opencontainers.image.title="webhook-service" \
+      org.opencontainers.image.description="Tells registered URLs what became of orders."
+COPY --from=build /out/webhook-service /usr/local/bin/webhook-service
+EXPOSE 8085
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
+  CMD ["/usr/local/bin/webhook-service", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/webhook-service"]
 
 # The command line: runs one command and ends.
 FROM runtime AS orderctl

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::invariants::{
-    nobody_ended, nothing_is_dead_lettered, settled_everywhere, stock_is_conserved,
-};
-use crate::system::System;
+use crate::invariants::{effects_agree, ended_everywhere, nobody_ended, nothing_is_dead_lettered};
+use crate::system::{PROCESSES, System};
 use crate::traffic::Answers;
 
 /// `KAFKA_DELIVERY_TIMEOUT` of such a test, as a setting.
@@ -21,13 +19,13 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(6);
 pub async fn verify(system: &mut System, answers: &Answers) -> String {
     let slowest = answers.slowest();
     assert!(slowest < LONGEST_ANSWER, "{slowest:?}");
-    nobody_ended(system, &["order", "email", "stock-0"]);
+    nobody_ended(system, &PROCESSES);
     system.until_ready().await;
-    let statuses = settled_everywhere(system).await;
+    let statuses = ended_everywhere(system).await;
     for order_id in answers.accepted.keys() {
         assert!(statuses.contains_key(order_id), "{order_id} was accepted");
     }
-    stock_is_conserved(system, &answers.wishes(), &statuses).await;
+    effects_agree(system, &answers.wishes(), &statuses).await;
     nothing_is_dead_lettered(system).await;
 
     let unknown = answers.unknown.keys();

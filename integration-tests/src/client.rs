@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::stream::Stream;
+
 /// What a request was answered with.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -49,7 +51,10 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// Without a limit for the whole answer.
+    streaming: reqwest::Client,
     base: String,
+    port: u16,
 }
 
 impl Client {
@@ -59,7 +64,10 @@ impl Client {
     /// The client cannot be built.
     #[must_use]
     pub fn new(port: u16) -> Self {
-        Self::at(&format!("127.0.0.1:{port}"))
+        Self {
+            port,
+            ..Self::at(&format!("127.0.0.1:{port}"))
+        }
     }
 
     /// A client of the server at `HOST:PORT`.
@@ -68,14 +76,19 @@ impl Client {
     /// The client cannot be built.
     #[must_use]
     pub fn at(address: &str) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(60))
-            .build();
+        let builder = || reqwest::Client::builder().no_proxy();
+        let http = builder().timeout(Duration::from_secs(60)).build();
         Self {
             http: http.unwrap(),
+            streaming: builder().build().unwrap(),
             base: format!("http://{address}"),
+            port: 0,
         }
+    }
+
+    /// The port on this machine; 0 if it is not known.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// `GET path`.
@@ -92,6 +105,21 @@ impl Client {
     /// No answer.
     pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
         answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// `GET path` as a stream of events, from after the event with this id.
+    ///
+    /// # Panics
+    /// It is not answered with one.
+    pub async fn stream(&self, path: &str, last_event_id: Option<&str>) -> Stream {
+        let request = self.streaming.get(format!("{}{path}", self.base));
+        let mut request = request.header("accept", "text/event-stream");
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        Stream::new(answer)
     }
 
     /// The value of every series of `metric` that has these labels first, by its other labels.

@@ -86,12 +86,16 @@ pub(crate) fn end() {
     POSTGRES.end();
 }
 
-/// Folded status of every order in the database of a service, by order id.
+/// Folded status of every order in the database of a service, by order id. Where two participants of
+/// the service differ it is both.
 ///
 /// # Panics
 /// The database cannot be read.
 pub async fn statuses(url: &str) -> BTreeMap<String, String> {
-    pairs(url, "SELECT order_id, status FROM participant_orders").await
+    let select = "SELECT order_id, CASE WHEN MIN(status) = MAX(status) THEN MIN(status) \
+                  ELSE MIN(status) || ' and ' || MAX(status) END \
+                  FROM participant_orders GROUP BY order_id";
+    pairs(url, select).await
 }
 
 /// State of every reservation in the stock service's database, by order id.
@@ -100,6 +104,34 @@ pub async fn statuses(url: &str) -> BTreeMap<String, String> {
 /// The database cannot be read.
 pub async fn reservations(url: &str) -> BTreeMap<String, String> {
     pairs(url, "SELECT order_id, state FROM reservations").await
+}
+
+/// State of every payment in the payment service's database, by order id.
+///
+/// # Panics
+/// The database cannot be read.
+pub async fn payments(url: &str) -> BTreeMap<String, String> {
+    pairs(url, "SELECT order_id, state FROM payments").await
+}
+
+/// What the sandbox gateway's own books say that it did, each with the order's id: `charge`, `refund`.
+///
+/// # Panics
+/// The database cannot be read.
+pub async fn gateway_books(url: &str) -> Vec<(String, String)> {
+    rows(
+        url,
+        "SELECT order_id, operation FROM sandbox_ledger WHERE answer = 'accepted'",
+    )
+    .await
+}
+
+/// State of every shipment in the shipping service's database, by order id.
+///
+/// # Panics
+/// The database cannot be read.
+pub async fn shipments(url: &str) -> BTreeMap<String, String> {
+    pairs(url, "SELECT order_id, state FROM shipments").await
 }
 
 /// State of every job in a database, by its id.
@@ -111,6 +143,10 @@ pub async fn jobs(url: &str) -> BTreeMap<String, String> {
 }
 
 async fn pairs(url: &str, select: &'static str) -> BTreeMap<String, String> {
+    rows(url, select).await.into_iter().collect()
+}
+
+async fn rows(url: &str, select: &'static str) -> Vec<(String, String)> {
     let database = Database::open(&DatabaseConfig::new(url)).unwrap();
     let rows: Vec<AnyRow> = sqlx::query(select)
         .fetch_all(database.pool())

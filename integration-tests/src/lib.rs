@@ -19,6 +19,7 @@ pub mod mail;
 pub mod pace;
 pub mod process;
 mod shared;
+pub mod stream;
 pub mod suite;
 pub mod system;
 pub mod traffic;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, read};
+use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, header, read};
 use service_runtime::kafka::{
     EventProducer, KafkaConfig, KafkaProducer, NewRecord, Placement, Record, placements, read_all,
 };
@@ -139,7 +139,9 @@ impl Log {
                 if story.state.apply(heading.status) == Effect::Effective {
                     story.history.push(heading.status);
                 }
-                story.event_ids.insert(heading.event_id);
+                let writer = record.header(header::CE_SOURCE).unwrap_or_default();
+                let events = story.events.entry(writer.to_owned()).or_default();
+                events.insert((heading.event_id, heading.status.as_str()));
             }
         }
         orders
@@ -155,6 +157,26 @@ pub struct Story {
     pub history: Vec<OrderStatus>,
     /// All records of the order, also those without effect.
     pub records: usize,
-    /// Ids of its events; a repeated one has the same.
-    pub event_ids: BTreeSet<String>,
+    /// Id and status of its events by their writer; a repeated one has the same.
+    pub events: BTreeMap<String, BTreeSet<(String, &'static str)>>,
+}
+
+impl Story {
+    /// The status that it came to; empty when it has none.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        self.state.status().map_or("", OrderStatus::as_str)
+    }
+
+    /// Whether it is at its end.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state.status().is_some_and(OrderStatus::is_terminal)
+    }
+
+    /// How many different events there are.
+    #[must_use]
+    pub fn distinct(&self) -> usize {
+        self.events.values().map(BTreeSet::len).sum()
+    }
 }

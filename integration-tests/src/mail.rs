@@ -74,6 +74,17 @@ impl Mail {
         }
     }
 
+    /// Every mail that arrived in the folder.
+    ///
+    /// # Panics
+    /// It goes to a server, which may not keep all.
+    pub async fn all(&self) -> Vec<Arrived> {
+        match self {
+            Self::Folder(folder) => in_folder(folder),
+            Self::Server { url, .. } => panic!("{url} may not keep all mail"),
+        }
+    }
+
     /// Every mail with this `Message-ID` that arrived.
     ///
     /// # Panics

@@ -42,7 +42,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `service` (order, stock, email or broker) with exactly this environment.
+    /// Starts `service` (a name that `src/bin/service.rs` knows) with exactly this environment.
     ///
     /// # Panics
     /// The process cannot be started.

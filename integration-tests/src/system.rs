@@ -1,17 +1,26 @@
-//! Order, stock and email service as processes, with topic, groups and databases of their own.
+//! The services as processes, with topic, groups and databases of their own.
 
 use std::collections::BTreeMap;
 
+use base_domains::OrderStatus;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::broker;
 use crate::client::Client;
-use crate::database::Databases;
+use crate::database::{self, Databases};
 use crate::log::Log;
 use crate::mail::Mail;
 use crate::process::Process;
 use crate::wait::eventually;
+
+/// The services; each has a database and a group.
+pub const SERVICES: [&str; 6] = ["order", "stock", "email", "payment", "shipping", "webhook"];
+
+/// The processes of a usual system.
+pub const PROCESSES: [&str; 6] = [
+    "order", "stock-0", "email", "payment", "shipping", "webhook",
+];
 
 /// How a system differs from the usual.
 #[derive(Debug, Clone)]
@@ -87,6 +96,9 @@ impl SystemBuilder {
                 ("KAFKA_TOPIC", &topic),
                 ("KAFKA_FETCH_WAIT_MAX", "10ms"),
                 ("KAFKA_SESSION_TIMEOUT", "6s"),
+                ("SHIPPING_DISPATCH_DELAY", "10ms"),
+                // Receivers are on this machine.
+                ("WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "true"),
                 ("HTTP_ADDRESS", "127.0.0.1"),
                 ("LOG_LEVEL", "info"),
                 ("RUST_BACKTRACE", "1"),
@@ -99,13 +111,16 @@ impl SystemBuilder {
             Some(url) => Databases::on(url, &id),
             None => Databases::of_suite(folder.path(), &id),
         };
-        databases.prepare(&["order", "stock", "email"]).await;
+        databases.prepare(&SERVICES).await;
         let mail = self.mail.unwrap_or_else(|| Mail::of_suite(folder.path()));
         let mut system = System {
             log: Log::new(&self.bootstrap_servers, &topic),
             order: Client::new(0),
             email: Client::new(0),
-            stock: Vec::new(),
+            payment: Client::new(0),
+            shipping: Client::new(0),
+            webhook: Client::new(0),
+            stock: vec![Client::new(0); self.stock_instances],
             processes: BTreeMap::new(),
             started: 0,
             settings,
@@ -113,11 +128,11 @@ impl SystemBuilder {
             databases,
             folder,
         };
-        system.order = system.spawn("order", "order").await;
-        system.email = system.spawn("email", "email").await;
+        for name in ["order", "email", "payment", "shipping", "webhook"] {
+            system.spawn(name).await;
+        }
         for instance in 0..self.stock_instances {
-            let client = system.spawn("stock", &stock_name(instance)).await;
-            system.stock.push(client);
+            system.spawn(&stock_name(instance)).await;
         }
         system.until_ready().await;
         system
@@ -140,6 +155,12 @@ pub struct System {
     pub order: Client,
     /// The email service.
     pub email: Client,
+    /// The payment service.
+    pub payment: Client,
+    /// The shipping service.
+    pub shipping: Client,
+    /// The webhook service.
+    pub webhook: Client,
     /// The stock service's instances.
     pub stock: Vec<Client>,
     /// Where its mail goes.
@@ -164,7 +185,7 @@ impl System {
         SystemBuilder::new().start().await
     }
 
-    /// Consumer group of `service` (stock or email).
+    /// Consumer group of `service`; `orders-view` is the second one of the order service.
     #[must_use]
     pub fn group(&self, service: &str) -> String {
         format!("{service}-of-{}", self.settings["KAFKA_TOPIC"])
@@ -180,21 +201,23 @@ impl System {
             .expect("a process of that name")
     }
 
-    /// URL of the database of `service`: `order`, `email` or `stock`.
+    /// URL of the database of `service`, one of [`SERVICES`].
     #[must_use]
     pub fn database(&self, service: &str) -> String {
         self.databases.url(service)
     }
 
-    /// Starts (again) the process `name` of `service`; returns its client.
+    /// Starts the process `name`, for the first time or again; then on the same port, so that its clients
+    /// go on.
     ///
     /// # Panics
     /// It does not listen.
-    pub async fn spawn(&mut self, service: &str, name: &str) -> Client {
+    pub async fn spawn(&mut self, name: &str) {
+        let service = name.split('-').next().unwrap();
         let mut settings = self.settings.clone();
         settings.extend(
             [
-                ("HTTP_PORT", "0".to_owned()),
+                ("HTTP_PORT", self.client_mut(name).port().to_string()),
                 ("DATABASE_URL", self.database(service)),
                 self.mail.setting(),
                 ("KAFKA_GROUP", self.group(service)),
@@ -210,7 +233,37 @@ impl System {
         let mut process = Process::start(service, &settings, output);
         let port = process.port().await;
         self.processes.insert(name.to_owned(), process);
-        Client::new(port)
+        *self.client_mut(name) = Client::new(port);
+    }
+
+    fn client_mut(&mut self, name: &str) -> &mut Client {
+        match name {
+            "order" => &mut self.order,
+            "email" => &mut self.email,
+            "payment" => &mut self.payment,
+            "shipping" => &mut self.shipping,
+            "webhook" => &mut self.webhook,
+            _ => {
+                let instance = name.strip_prefix("stock-").and_then(|n| n.parse().ok());
+                let instance: usize = instance.expect("a name of a process");
+                if self.stock.len() <= instance {
+                    self.stock.resize(instance + 1, Client::new(0));
+                }
+                &mut self.stock[instance]
+            }
+        }
+    }
+
+    /// Every process.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        let single = [
+            &self.order,
+            &self.email,
+            &self.payment,
+            &self.shipping,
+            &self.webhook,
+        ];
+        single.into_iter().chain(&self.stock)
     }
 
     /// Waits until every service says that it is ready.
@@ -218,7 +271,7 @@ impl System {
     /// # Panics
     /// One does not.
     pub async fn until_ready(&self) {
-        for client in [&self.order, &self.email].into_iter().chain(&self.stock) {
+        for client in self.clients() {
             eventually("readiness", || async {
                 let answer = client.try_get("/health/ready").await.ok()?;
                 (answer.status == 200).then_some(())
@@ -232,19 +285,32 @@ impl System {
     /// # Panics
     /// It is not accepted.
     pub async fn place(&self, product: &str, qty: i64) -> String {
-        let body = order(product, qty);
-        let answer = self.order.post("/api/v1/orders", &body, &[]).await.unwrap();
+        self.place_body(&order(product, qty)).await
+    }
+
+    /// Places an order with this body; returns its id.
+    ///
+    /// # Panics
+    /// It is not accepted.
+    pub async fn place_body(&self, body: &Value) -> String {
+        let answer = self.order.post("/api/v1/orders", body, &[]).await.unwrap();
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.member("orderId")
     }
 
-    /// The order once it is RESERVED or at an end.
-    pub async fn settled(&self, order_id: &str) -> Value {
-        eventually("RESERVED or an end", || async {
-            let path = format!("/api/v1/orders/{order_id}?wait=10s&until=RESERVED");
+    /// The order once it is at its end.
+    pub async fn ended(&self, order_id: &str) -> Value {
+        self.reached(order_id, "SHIPPED").await
+    }
+
+    /// The order once it is `status`, or further, or at an end.
+    pub async fn reached(&self, order_id: &str, status: &str) -> Value {
+        let wanted = rank(status);
+        let path = format!("/api/v1/orders/{order_id}?wait=10s&until={status}");
+        eventually(status, || async {
             let answer = self.order.try_get(&path).await.ok()?;
-            let settled = answer.status == 200 && answer.member("status") != "PENDING";
-            settled.then(|| answer.json())
+            let there = answer.status == 200 && rank(&answer.member("status")) >= wanted;
+            there.then(|| answer.json())
         })
         .await
     }
@@ -264,6 +330,43 @@ impl System {
         .await
     }
 
+    /// The shipment of an order, once it is in this state.
+    pub async fn shipment_becomes(&self, order_id: &str, state: &str) -> Value {
+        let path = format!("/api/v1/shipments/{order_id}");
+        becomes(&self.shipping, &path, state).await
+    }
+
+    /// The payment of an order, once it is in this state.
+    pub async fn payment_becomes(&self, order_id: &str, state: &str) -> Value {
+        let path = format!("/api/v1/payments/{order_id}");
+        becomes(&self.payment, &path, state).await
+    }
+
+    /// Waits until no mail waits any more.
+    ///
+    /// # Panics
+    /// One was given up.
+    pub async fn all_mail_is_sent(&self) {
+        let url = self.database("email");
+        eventually("end of every mail", || async {
+            let jobs = database::jobs(&url).await;
+            let dead = jobs.values().filter(|state| *state == "dead").count();
+            assert_eq!(dead, 0, "no mail is given up");
+            jobs.values().all(|state| state == "done").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the available, reserved and shipped pieces of `product` are these: the stock
+    /// service reads of an end as everybody does.
+    pub async fn stock_becomes(&self, product: &str, pieces: (i64, i64, i64)) {
+        let what = format!("{pieces:?} of {product}");
+        eventually(&what, || async {
+            (self.stock_of(product).await == pieces).then_some(())
+        })
+        .await;
+    }
+
     /// Available, reserved and shipped pieces of `product`.
     pub async fn stock_of(&self, product: &str) -> (i64, i64, i64) {
         let answer = self.stock[0].get(&format!("/api/v1/stock/{product}")).await;
@@ -273,8 +376,22 @@ impl System {
     }
 }
 
+async fn becomes(service: &Client, path: &str, state: &str) -> Value {
+    eventually(state, || async {
+        let answer = service.try_get(path).await.ok()?;
+        let there = answer.status == 200 && answer.member("state") == state;
+        there.then(|| answer.json())
+    })
+    .await
+}
+
 /// The tutorial's order.
 #[must_use]
 pub fn order(product: &str, qty: i64) -> Value {
     json!({"name": product, "qty": qty, "price": 10000.0})
+}
+
+/// How far a status is; ends are the furthest.
+fn rank(status: &str) -> i64 {
+    status.parse::<OrderStatus>().unwrap().rank()
 }

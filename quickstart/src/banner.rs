@@ -21,11 +21,14 @@ pub async fn text(system: &System) -> Result<String, ClientError> {
     );
     Ok(format!(
         r#"
-The order system is running: order, stock and email service over an embedded Kafka broker.
+The order system is running: six services over an embedded Kafka broker.
 
   orders      {order}/docs
   stock       {stock}/docs
   emails      {email}/docs      {mail}
+  payments    {payment}/docs
+  shipments   {shipping}/docs
+  webhooks    {webhook}/docs
   broker      {broker} (topic `orders`, for any Kafka client)
 
 In stock (curl {stock}/api/v1/stock):
@@ -41,6 +44,9 @@ Everything is in memory and in {folder}: nothing is kept when you stop it with C
         order = urls.order,
         stock = urls.stock,
         email = urls.email,
+        payment = urls.payment,
+        shipping = urls.shipping,
+        webhook = urls.webhook,
         catalogue = catalogue(&products),
         broker = system.bootstrap_servers(),
         folder = system.folder().display(),
@@ -51,7 +57,10 @@ Everything is in memory and in {folder}: nothing is kept when you stop it with C
 fn catalogue(products: &[Product]) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    for Product { name, available } in products.iter().take(LISTED) {
+    for Product {
+        name, available, ..
+    } in products.iter().take(LISTED)
+    {
         writeln!(text, "  {available:>9}  {name}").ok();
     }
     if products.len() > LISTED {
@@ -69,6 +78,8 @@ mod tests {
             .map(|available| Product {
                 name: format!("product {available}"),
                 available,
+                reserved: 0,
+                shipped: 0,
             })
             .collect()
     }

@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use base_domains::OrderId;
+use base_domains::{OrderId, OrderStatus};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::system::Urls;
-
-/// Between two looks at mails that are not written yet.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A service did not answer as it should.
 #[derive(Debug, thiserror::Error)]
@@ -30,16 +26,6 @@ pub enum ClientError {
         /// The answer's body.
         body: String,
     },
-    /// The mails were not written in time.
-    #[error("{found} of {expected} mails were written within {within:?}")]
-    Mails {
-        /// How many were.
-        found: usize,
-        /// How many there should be.
-        expected: usize,
-        /// How long was waited.
-        within: Duration,
-    },
 }
 
 /// The answer to an accepted order.
@@ -53,7 +39,7 @@ pub(crate) struct Placed {
 /// An order in the read model.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct State {
-    pub(crate) status: String,
+    pub(crate) status: OrderStatus,
     pub(crate) reason: Option<String>,
 }
 
@@ -67,16 +53,35 @@ pub(crate) struct Mail {
     pub(crate) message_id: String,
 }
 
+/// The payment of an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    pub(crate) state: String,
+    pub(crate) amount: f64,
+    pub(crate) payment_id: Option<String>,
+}
+
+/// The shipment of an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Shipment {
+    pub(crate) state: String,
+    pub(crate) tracking_number: String,
+}
+
 #[derive(Deserialize)]
 struct Mails {
     emails: Vec<Mail>,
 }
 
-/// A product of the catalogue.
-#[derive(Debug, Clone, Deserialize)]
+/// The pieces of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Product {
     pub(crate) name: String,
     pub(crate) available: i64,
+    pub(crate) reserved: i64,
+    pub(crate) shipped: i64,
 }
 
 #[derive(Deserialize)]
@@ -98,75 +103,84 @@ impl Client {
         }
     }
 
-    pub(crate) async fn place(&self, product: &str, qty: i64) -> Result<Placed, ClientError> {
+    pub(crate) async fn place(
+        &self,
+        product: &str,
+        qty: i64,
+        price: f64,
+    ) -> Result<Placed, ClientError> {
         let url = format!("{}/api/v1/orders", self.urls.order);
-        let order = json!({
-            "name": product, "qty": qty, "price": 10000.0, "email": "you@example.com"
-        });
+        let order =
+            json!({"name": product, "qty": qty, "price": price, "email": "you@example.com"});
         let request = self.http.post(&url).json(&order);
         answer(&url, request, StatusCode::CREATED).await
     }
 
-    /// The order once the stock service has decided.
+    /// The order once it is `until` or at an end.
     pub(crate) async fn follow(
         &self,
-        placed: &Placed,
+        order_id: OrderId,
+        until: OrderStatus,
         within: Duration,
     ) -> Result<State, ClientError> {
         let url = format!(
-            "{}/api/v1/orders/{}?wait={}s&until=RESERVED",
+            "{}/api/v1/orders/{order_id}?wait={}s&until={until}",
             self.urls.order,
-            placed.order_id,
             within.as_secs(),
         );
-        answer(&url, self.http.get(&url), StatusCode::OK).await
+        self.get(&url).await
     }
 
-    /// The order's mails, once there are `expected` and all are sent.
-    pub(crate) async fn mails(
+    /// Cancels the order; what became of it.
+    pub(crate) async fn cancel(&self, order_id: OrderId) -> Result<State, ClientError> {
+        let url = format!("{}/api/v1/orders/{order_id}/cancel", self.urls.order);
+        answer(&url, self.http.post(&url), StatusCode::OK).await
+    }
+
+    /// The order's mails, the newest first.
+    pub(crate) async fn mails(&self, order_id: OrderId) -> Result<Vec<Mail>, ClientError> {
+        let url = format!("{}/api/v1/emails?orderId={order_id}", self.urls.email);
+        let list: Mails = self.get(&url).await?;
+        Ok(list.emails)
+    }
+
+    /// The order's payment, if it came to that.
+    pub(crate) async fn payment(&self, order_id: OrderId) -> Result<Option<Payment>, ClientError> {
+        let url = format!("{}/api/v1/payments/{order_id}", self.urls.payment);
+        self.find(&url).await
+    }
+
+    /// The order's shipment, if it came to that.
+    pub(crate) async fn shipment(
         &self,
-        placed: &Placed,
-        expected: usize,
-        within: Duration,
-    ) -> Result<Vec<Mail>, ClientError> {
-        let url = format!(
-            "{}/api/v1/emails?orderId={}",
-            self.urls.email, placed.order_id
-        );
-        let deadline = Instant::now() + within;
-        loop {
-            let list: Mails = answer(&url, self.http.get(&url), StatusCode::OK).await?;
-            let found = list
-                .emails
-                .iter()
-                .filter(|mail| mail.state == "sent")
-                .count();
-            if found >= expected {
-                return Ok(list.emails);
-            }
-            if Instant::now() >= deadline {
-                return Err(ClientError::Mails {
-                    found,
-                    expected,
-                    within,
-                });
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        order_id: OrderId,
+    ) -> Result<Option<Shipment>, ClientError> {
+        let url = format!("{}/api/v1/shipments/{order_id}", self.urls.shipping);
+        self.find(&url).await
     }
 
-    /// Pieces of `product` that can be ordered.
-    pub(crate) async fn available(&self, product: &str) -> Result<i64, ClientError> {
+    /// The pieces of `product`.
+    pub(crate) async fn stock(&self, product: &str) -> Result<Product, ClientError> {
         let url = format!("{}/api/v1/stock/{product}", self.urls.stock);
-        let product: Product = answer(&url, self.http.get(&url), StatusCode::OK).await?;
-        Ok(product.available)
+        self.get(&url).await
     }
 
     /// All products, sorted by name.
     pub(crate) async fn catalogue(&self) -> Result<Vec<Product>, ClientError> {
         let url = format!("{}/api/v1/stock", self.urls.stock);
-        let list: Products = answer(&url, self.http.get(&url), StatusCode::OK).await?;
+        let list: Products = self.get(&url).await?;
         Ok(list.products)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, ClientError> {
+        answer(url, self.http.get(url), StatusCode::OK).await
+    }
+
+    async fn find<T: DeserializeOwned>(&self, url: &str) -> Result<Option<T>, ClientError> {
+        match self.get(url).await {
+            Err(ClientError::Status { status, .. }) if status == StatusCode::NOT_FOUND => Ok(None),
+            found => found.map(Some),
+        }
     }
 }
 

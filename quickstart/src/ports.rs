@@ -27,6 +27,12 @@ pub struct Ports {
     pub stock: Port,
     /// The email service's.
     pub email: Port,
+    /// The payment service's.
+    pub payment: Port,
+    /// The shipping service's.
+    pub shipping: Port,
+    /// The webhook service's.
+    pub webhook: Port,
     /// The embedded broker's.
     pub kafka: Port,
 }
@@ -44,40 +50,51 @@ pub struct PortError {
 }
 
 impl Ports {
-    /// Any free ports: for tests and for `--once`.
+    /// Any free ports: for tests and benchmarks.
     #[must_use]
     pub fn any() -> Self {
-        Self::with([None; 4], [0; 4])
+        Self::from_arguments(&Arguments {
+            once: true,
+            ..Arguments::default()
+        })
     }
 
-    /// What the command line says, and the documented ports otherwise.
+    /// What the command line says; otherwise the documented ports, or any for a single run.
     #[must_use]
     pub fn from_arguments(arguments: &Arguments) -> Self {
-        let defaults = if arguments.once {
-            [0; 4]
-        } else {
-            [8080, 8081, 8082, 9092]
-        };
-        let chosen = [
-            arguments.order_port,
-            arguments.stock_port,
-            arguments.email_port,
-            arguments.kafka_port,
-        ];
-        Self::with(chosen, defaults)
-    }
-
-    fn with(chosen: [Option<u16>; 4], defaults: [u16; 4]) -> Self {
-        let port = |index: usize, part, option| Port {
+        let port = |part, option, chosen: Option<u16>, documented| Port {
             part,
             option,
-            number: chosen[index].unwrap_or(defaults[index]),
+            number: chosen.unwrap_or(if arguments.once { 0 } else { documented }),
         };
         Self {
-            order: port(0, "order service", "--order-port"),
-            stock: port(1, "stock service", "--stock-port"),
-            email: port(2, "email service", "--email-port"),
-            kafka: port(3, "embedded broker", "--kafka-port"),
+            order: port("order service", "--order-port", arguments.order_port, 8080),
+            stock: port("stock service", "--stock-port", arguments.stock_port, 8081),
+            email: port("email service", "--email-port", arguments.email_port, 8082),
+            payment: port(
+                "payment service",
+                "--payment-port",
+                arguments.payment_port,
+                8083,
+            ),
+            shipping: port(
+                "shipping service",
+                "--shipping-port",
+                arguments.shipping_port,
+                8084,
+            ),
+            webhook: port(
+                "webhook service",
+                "--webhook-port",
+                arguments.webhook_port,
+                8085,
+            ),
+            kafka: port(
+                "embedded broker",
+                "--kafka-port",
+                arguments.kafka_port,
+                9092,
+            ),
         }
     }
 }
@@ -114,9 +131,12 @@ mod tests {
                 ports.order.number,
                 ports.stock.number,
                 ports.email.number,
+                ports.payment.number,
+                ports.shipping.number,
+                ports.webhook.number,
                 ports.kafka.number
             ),
-            (8080, 8081, 8082, 9092)
+            (8080, 8081, 8082, 8083, 8084, 8085, 9092)
         );
     }
 

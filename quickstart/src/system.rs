@@ -24,10 +24,12 @@ const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at a service that is not ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What the environment may change.
-const DEFAULTS: [(&str, &str); 3] = [
+const DEFAULTS: [(&str, &str); 4] = [
     // The embedded broker does not wake a waiting fetch: ask often.
     ("KAFKA_FETCH_WAIT_MAX", "10ms"),
     ("KAFKA_SESSION_TIMEOUT", "6s"),
+    // Who tries webhooks here has the receiver on this machine.
+    ("WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "true"),
     // Open connections must not hold Ctrl-C back.
     ("HTTP_DRAIN_TIMEOUT", "2s"),
 ];
@@ -75,6 +77,26 @@ pub struct Urls {
     pub stock: String,
     /// The email service.
     pub email: String,
+    /// The payment service.
+    pub payment: String,
+    /// The shipping service.
+    pub shipping: String,
+    /// The webhook service.
+    pub webhook: String,
+}
+
+impl Urls {
+    /// All of them.
+    fn all(&self) -> [&str; 6] {
+        [
+            &self.order,
+            &self.stock,
+            &self.email,
+            &self.payment,
+            &self.shipping,
+            &self.webhook,
+        ]
+    }
 }
 
 /// The running system.
@@ -122,18 +144,21 @@ impl System {
         let order = ports.order.listen().await?;
         let stock = ports.stock.listen().await?;
         let email = ports.email.listen().await?;
+        let payment = ports.payment.listen().await?;
+        let shipping = ports.shipping.listen().await?;
+        let webhook = ports.webhook.listen().await?;
         let urls = Urls {
             order: url(&order)?,
             stock: url(&stock)?,
             email: url(&email)?,
+            payment: url(&payment)?,
+            shipping: url(&shipping)?,
+            webhook: url(&webhook)?,
         };
+        let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let mut system = Self {
             urls,
-            smtp: ["SMTP_URL", "SMTP_URL_FILE"].iter().any(|name| {
-                environment
-                    .get(*name)
-                    .is_some_and(|value| !value.is_empty())
-            }),
+            smtp: set("SMTP_URL") || set("SMTP_URL_FILE"),
             shutdown: Shutdown::new(),
             services: JoinSet::new(),
             broker: EmbeddedBroker::start(ports.kafka.number)?,
@@ -142,6 +167,24 @@ impl System {
         system.spawn("order service", order, environment, order_service::run_on)?;
         system.spawn("stock service", stock, environment, stock_service::run_on)?;
         system.spawn("email service", email, environment, email_service::run_on)?;
+        system.spawn(
+            "payment service",
+            payment,
+            environment,
+            payment_service::run_on,
+        )?;
+        system.spawn(
+            "shipping service",
+            shipping,
+            environment,
+            shipping_service::run_on,
+        )?;
+        system.spawn(
+            "webhook service",
+            webhook,
+            environment,
+            webhook_service::run_on,
+        )?;
         Ok(system)
     }
 
@@ -199,6 +242,7 @@ impl System {
             ("DATABASE_URL", format!("sqlite://{}", database.display())),
             ("EMAIL_FOLDER", self.mails().display().to_string()),
             ("HTTP_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+            ("PUBLIC_URL", self.urls.order.clone()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -211,7 +255,7 @@ impl System {
     pub async fn until_ready(&mut self) -> Result<(), SystemError> {
         let client = http_client();
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
-        for url in [&self.urls.order, &self.urls.stock, &self.urls.email] {
+        for url in self.urls.all() {
             loop {
                 let report = match client.get(format!("{url}/health/ready")).send().await {
                     Ok(answer) if answer.status().is_success() => break,

@@ -27,12 +27,18 @@ fn demo(arguments: &[&str]) -> Demo {
     Demo(command.unwrap())
 }
 
-const ANY_PORTS: [&str; 8] = [
+const ANY_PORTS: [&str; 14] = [
     "--order-port",
     "0",
     "--stock-port",
     "0",
     "--email-port",
+    "0",
+    "--payment-port",
+    "0",
+    "--shipping-port",
+    "0",
+    "--webhook-port",
     "0",
     "--kafka-port",
     "0",
@@ -92,7 +98,7 @@ fn a_taken_port_of_the_broker_ends_it_with_the_option_that_changes_it() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let mut arguments = ANY_PORTS;
-    arguments[7] = &port;
+    arguments[13] = &port;
     let program = env!("CARGO_BIN_EXE_quickstart");
     let output = Command::new(program).args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -113,17 +119,22 @@ fn once(name: &str, value: &str) -> Output {
 }
 
 #[test]
-fn once_ends_with_0_after_three_orders_that_came_to_the_right_end() {
+fn once_ends_with_0_after_four_orders_that_came_to_the_right_end() {
     // Set by somebody for another service: the demo has databases of its own.
     let output = once("DATABASE_URL_FILE", "/run/secrets/nowhere");
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}");
     for line in [
-        "RESERVED  /stock-service",
+        "SHIPPED   /shipping-service",
+        "payment   charged 50000.00",
+        "shipment  dispatched OE",
+        "stock     available 1000 -> 995, reserved 0, shipped 0 -> 5",
+        "reason    payment_declined",
         "reason    out_of_stock",
-        "reason    unknown_product",
-        "Stock of `book order`: 1000 before, 995 now.",
-        "All three orders came to the right end.",
+        "CANCELLED /order-service",
+        "payment   refunded 20000.00",
+        "stock     available 995, reserved 0, shipped 5",
+        "All four orders came to the right end.",
     ] {
         assert!(said.contains(line), "{line:?} is not in {said}");
     }
@@ -131,9 +142,12 @@ fn once_ends_with_0_after_three_orders_that_came_to_the_right_end() {
 
 #[test]
 fn once_ends_with_1_and_the_reason_when_an_order_comes_to_another_end() {
-    let output = once("STOCK_UNKNOWN_PRODUCT", "5");
+    let output = once("ORDER_DEADLINE", "1ms");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    let reason = "an order of a product that nobody knows";
-    assert!(said.contains(reason) && said.contains("RESERVED"), "{said}");
+    let reason = "an order that is paid and shipped: the state is";
+    assert!(
+        said.contains(reason) && said.contains("Cancelled"),
+        "{said}"
+    );
 }

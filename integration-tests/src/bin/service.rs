@@ -1,5 +1,4 @@
-//! The services, the embedded broker and the command line as child processes; `SERVICE` says which:
-//! order, stock, email, broker or orderctl.
+//! The services, the embedded broker and the command line as child processes; `SERVICE` says which.
 //!
 //! Each is exactly what its own binary runs; one file makes sure that it is built with the tests.
 
@@ -22,10 +21,13 @@ fn main() -> ExitCode {
         Ok("order") => run_service(order_service::NAME, VERSION, order_service::run),
         Ok("stock") => run_service(stock_service::NAME, VERSION, stock_service::run),
         Ok("email") => run_service(email_service::NAME, VERSION, email_service::run),
+        Ok("payment") => run_service(payment_service::NAME, VERSION, payment_service::run),
+        Ok("webhook") => run_service(webhook_service::NAME, VERSION, webhook_service::run),
+        Ok("shipping") => run_service(shipping_service::NAME, VERSION, shipping_service::run),
         Ok("broker") => run_service("broker", VERSION, broker),
         Ok("orderctl") => orderctl::main(),
         _ => {
-            eprintln!("SERVICE is none of order, stock, email, broker, orderctl");
+            eprintln!("SERVICE is none of the names in this file");
             ExitCode::from(2)
         }
     }

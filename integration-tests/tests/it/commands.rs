@@ -3,6 +3,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use integration_tests::system::PROCESSES;
 use integration_tests::{System, broker, process};
 use service_runtime::kafka::{KafkaConfig, KafkaProducer, partition_count};
 use test_support::{Test, test};
@@ -41,7 +42,13 @@ async fn the_topics_of_all_groups_are_created_before_any_service_runs_and_left_a
     }
     let config = KafkaConfig::for_bootstrap(&servers, "tests");
     let producer = KafkaProducer::new(&config).unwrap();
-    for group in ["", ".orders-view.dlt", ".stock.dlt", ".email.dlt"] {
+    for group in [
+        "",
+        ".orders.dlt",
+        ".orders-view.dlt",
+        ".stock.dlt",
+        ".email.dlt",
+    ] {
         let name = format!("{topic}{group}");
         let partitions = partition_count(&producer, &name, Duration::from_secs(30)).await;
         assert_eq!(partitions.unwrap(), 5, "{name}");
@@ -50,7 +57,8 @@ async fn the_topics_of_all_groups_are_created_before_any_service_runs_and_left_a
 
 async fn a_running_service_passes_its_health_check() {
     let mut system = System::start().await;
-    for (service, name) in [("order", "order"), ("stock", "stock-0"), ("email", "email")] {
+    for name in PROCESSES {
+        let service = name.split('-').next().unwrap();
         let port = system.process(name).port().await.to_string();
         let environment = [("HTTP_PORT", port.as_str()), ("HTTP_ADDRESS", "127.0.0.1")];
         for (arguments, status) in [

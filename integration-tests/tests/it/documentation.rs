@@ -37,6 +37,9 @@ async fn every_error_that_a_service_describes_is_a_problem_document() {
         (&system.order, 13),
         (&system.stock[0], 9),
         (&system.email, 2),
+        (&system.payment, 3),
+        (&system.shipping, 4),
+        (&system.webhook, 8),
     ] {
         let description = service.get("/openapi.json").await.json();
         let errors = errors(&description);

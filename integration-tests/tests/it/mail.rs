@@ -3,7 +3,7 @@
 use integration_tests::mail::Arrived;
 use integration_tests::system::order;
 use integration_tests::{System, SystemBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 use test_support::{Test, test};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -13,17 +13,6 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(the_mail_of_an_order_without_an_address_goes_to_the_configured_recipient, no database),
         test!(what_a_customer_writes_is_text_in_both_parts, no database),
     ]
-}
-
-/// Places `body`; its id.
-async fn place(system: &System, body: &Value) -> String {
-    let answer = system
-        .order
-        .post("/api/v1/orders", body, &[])
-        .await
-        .unwrap();
-    assert_eq!(answer.status, 201, "{}", answer.text);
-    answer.member("orderId")
 }
 
 /// The one mail about `status` that arrived, as the email service lists it.
@@ -46,9 +35,9 @@ async fn the_mail_of_an_order_arrives_with_the_subject_the_parts_and_the_id_that
         .await;
     let mut body = order("book order", 5);
     body["email"] = json!("reader@example.org");
-    let order_id = place(&system, &body).await;
+    let order_id = system.place_body(&body).await;
 
-    let mail = arrived(&system, &order_id, "PENDING", 1).await;
+    let mail = arrived(&system, &order_id, "PENDING", 3).await;
     assert_eq!(mail.from, "orders@shop.example");
     assert_eq!(mail.recipients, ["reader@example.org"]);
     assert_eq!(mail.subject, format!("Your order {order_id} was received"));
@@ -77,7 +66,7 @@ async fn the_mail_of_an_order_arrives_with_the_subject_the_parts_and_the_id_that
 
 async fn a_rejection_is_mailed_with_its_reason_in_words() {
     let system = System::start().await;
-    let order_id = place(&system, &order("sold out book", 1)).await;
+    let order_id = system.place("sold out book", 1).await;
     let received = arrived(&system, &order_id, "PENDING", 2).await;
     let rejected = arrived(&system, &order_id, "REJECTED", 2).await;
     assert_ne!(received.message_id, rejected.message_id);
@@ -93,15 +82,15 @@ async fn the_mail_of_an_order_without_an_address_goes_to_the_configured_recipien
         .set("EMAIL_DEFAULT_RECIPIENT", "desk@shop.example")
         .start()
         .await;
-    let order_id = place(&system, &order("book order", 1)).await;
-    let mail = arrived(&system, &order_id, "PENDING", 1).await;
+    let order_id = system.place("book order", 1).await;
+    let mail = arrived(&system, &order_id, "PENDING", 3).await;
     assert_eq!(mail.recipients, ["desk@shop.example"]);
 }
 
 async fn what_a_customer_writes_is_text_in_both_parts() {
     let system = System::start().await;
     let name = "Größe 5 <b>& more</b>";
-    let order_id = place(&system, &order(name, 1)).await;
+    let order_id = system.place(name, 1).await;
     let mail = arrived(&system, &order_id, "PENDING", 2).await;
     assert!(mail.text.contains(name), "{}", mail.text);
     assert!(!mail.html.contains("<b>"), "{}", mail.html);

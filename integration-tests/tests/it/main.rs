@@ -5,18 +5,22 @@
 
 mod commands;
 mod documentation;
+mod endings;
 mod interoperability;
 mod lifecycle;
 mod mail;
 mod operator;
 mod order_flow;
+mod streaming;
 
 integration_tests::main!(
     commands,
     documentation,
+    endings,
     interoperability,
     lifecycle,
     mail,
     operator,
-    order_flow
+    order_flow,
+    streaming
 );

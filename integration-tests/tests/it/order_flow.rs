@@ -7,7 +7,7 @@ use test_support::{Test, test};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        test!(an_order_is_reserved_in_stock_and_mailed, no database),
+        test!(an_order_is_reserved_paid_shipped_and_mailed, no database),
         test!(orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock, no database),
         test!(an_order_of_several_lines_is_reserved_whole_or_not_at_all, no database),
         test!(an_idempotency_key_makes_one_order_and_refuses_another_content, no database),
@@ -16,7 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-async fn an_order_is_reserved_in_stock_and_mailed() {
+async fn an_order_is_reserved_paid_shipped_and_mailed() {
     let system = System::start().await;
     let mut body = order("book order", 5);
     body["email"] = json!("customer@example.org");
@@ -31,18 +31,37 @@ async fn an_order_is_reserved_in_stock_and_mailed() {
     assert_eq!(answer.member("status"), "PENDING");
     assert_eq!(answer.location, Some(format!("/api/v1/orders/{order_id}")));
 
-    let settled = system.settled(&order_id).await;
-    assert_eq!(settled["status"], "RESERVED");
-    assert_eq!(settled["order"]["name"], "book order");
-    assert_eq!(settled["order"]["qty"], 5);
-    assert_eq!(system.stock_of("book order").await, (995, 5, 0));
+    let ended = system.ended(&order_id).await;
+    assert_eq!(ended["status"], "SHIPPED");
+    assert_eq!(ended["order"]["name"], "book order");
+    assert_eq!(ended["order"]["qty"], 5);
+    let path = format!("/api/v1/orders/{order_id}/events");
+    let history = system.order.get(&path).await.json();
+    let events = history["events"].as_array().unwrap().iter();
+    let events: Vec<&str> = events
+        .map(|event| event["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["PENDING", "RESERVED", "PAID", "SHIPPED"]);
+    system.stock_becomes("book order", (995, 0, 5)).await;
 
-    let mails = system.mails(&order_id, 1).await;
-    assert_eq!(mails.len(), 1);
-    assert_eq!(mails[0]["status"], "PENDING");
-    assert_eq!(mails[0]["recipient"], "customer@example.org");
-    let message_id = mails[0]["messageId"].as_str().unwrap();
-    assert_eq!(system.mail.arrived(message_id).await.len(), 1);
+    let payment = system.payment_becomes(&order_id, "charged").await;
+    assert_eq!(payment["amount"], 50000.0);
+    let shipment = system.shipment_becomes(&order_id, "dispatched").await;
+    let number = order_id.replace('-', "").to_uppercase();
+    assert_eq!(shipment["trackingNumber"], format!("OE{number}"));
+
+    let mails = system.mails(&order_id, 3).await;
+    let mut mailed: Vec<&str> = mails
+        .iter()
+        .map(|mail| mail["status"].as_str().unwrap())
+        .collect();
+    mailed.sort_unstable();
+    assert_eq!(mailed, ["PAID", "PENDING", "SHIPPED"]);
+    for mail in &mails {
+        assert_eq!(mail["recipient"], "customer@example.org");
+        let message_id = mail["messageId"].as_str().unwrap();
+        assert_eq!(system.mail.arrived(message_id).await.len(), 1);
+    }
 }
 
 async fn orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock() {
@@ -55,9 +74,9 @@ async fn orders_that_cannot_be_met_are_rejected_with_a_reason_and_take_no_stock(
         (&unknown, "unknown_product"),
         (&too_many, "out_of_stock"),
     ] {
-        let settled = system.settled(order_id).await;
+        let ended = system.ended(order_id).await;
         assert_eq!(
-            (&settled["status"], &settled["reason"]),
+            (&ended["status"], &ended["reason"]),
             (&json!("REJECTED"), &json!(reason))
         );
         let mails = system.mails(order_id, 2).await;
@@ -90,12 +109,12 @@ async fn an_order_of_several_lines_is_reserved_whole_or_not_at_all() {
         }
     };
     let too_much = post(lines(41)).await;
-    assert_eq!(system.settled(&too_much).await["reason"], "out_of_stock");
+    assert_eq!(system.ended(&too_much).await["reason"], "out_of_stock");
     assert_eq!(system.stock_of("notebook").await, (500, 0, 0));
     let fits = post(lines(40)).await;
-    assert_eq!(system.settled(&fits).await["status"], "RESERVED");
-    assert_eq!(system.stock_of("notebook").await, (498, 2, 0));
-    assert_eq!(system.stock_of("fountain pen").await, (0, 40, 0));
+    assert_eq!(system.ended(&fits).await["status"], "SHIPPED");
+    system.stock_becomes("notebook", (498, 0, 2)).await;
+    assert_eq!(system.stock_of("fountain pen").await, (0, 0, 40));
 }
 
 /// Rule R7: one key is one order, however often and however concurrently it is sent.
@@ -122,8 +141,8 @@ async fn an_idempotency_key_makes_one_order_and_refuses_another_content() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "{ids:?}");
-    assert_eq!(system.settled(&ids[0]).await["status"], "RESERVED");
-    assert_eq!(system.stock_of("book order").await, (997, 3, 0));
+    assert_eq!(system.ended(&ids[0]).await["status"], "SHIPPED");
+    system.stock_becomes("book order", (997, 0, 3)).await;
     let other = system
         .order
         .post("/api/v1/orders", &order("book order", 4), &headers)
@@ -138,7 +157,7 @@ async fn an_idempotency_key_makes_one_order_and_refuses_another_content() {
         .await
         .unwrap();
     assert_eq!((put.status, put.member("orderId")), (201, ids[0].clone()));
-    assert_eq!(system.mails(&ids[0], 1).await.len(), 1);
+    assert_eq!(system.mails(&ids[0], 3).await.len(), 3);
 }
 
 async fn the_tutorials_text_is_answered_to_those_who_ask_for_text() {

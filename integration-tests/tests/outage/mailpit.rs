@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use integration_tests::broker::containers;
-use integration_tests::invariants::nobody_ended;
+use integration_tests::invariants::{MAILS, nobody_ended};
 use integration_tests::mail::Mail;
+use integration_tests::system::PROCESSES;
 use integration_tests::{System, SystemBuilder, eventually};
 use serde_json::Value;
 use test_support::containers::Mailpit;
 use test_support::{Test, test};
 
-use crate::support::{ALONE, PROCESSES, logged, outage, rebalances};
+use crate::support::{ALONE, logged, outage, rebalances};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -32,13 +33,13 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
     let paused_before = logged(&mut system, "Partitions paused");
     let mut orders = vec![system.place("book order", 1).await];
     // Handed over before the outage: a mail whose reply is lost would rightly come twice.
-    arrives_once(&system, &orders[0]).await;
+    each_arrives_once(&system, &orders[0]).await;
 
     mailpit.stop().unwrap();
     let gone_since = Instant::now();
     // At least one, however short the outage is.
     while orders.len() == 1 || gone_since.elapsed() < outage() {
-        orders.push(reserved_without_mail(&system).await);
+        orders.push(shipped_without_mail(&system).await);
         all_are_ready(&system).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -47,44 +48,49 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
     mailpit.start_again().unwrap();
 
     for order_id in &orders {
-        arrives_once(&system, order_id).await;
+        each_arrives_once(&system, order_id).await;
     }
     nobody_ended(&mut system, &PROCESSES);
     assert_eq!(logged(&mut system, "Partitions paused"), paused_before);
     assert_eq!(rebalances(&mut system), rebalances_before);
-    println!("{} mails waited, and each arrived once", orders.len() - 1);
+    println!(
+        "the mails of {} orders waited, and each arrived once",
+        orders.len() - 1
+    );
 }
 
-/// Places an order, which is reserved as ever; its id.
-async fn reserved_without_mail(system: &System) -> String {
+/// Places an order, which is shipped as ever; its id.
+async fn shipped_without_mail(system: &System) -> String {
     let order_id = system.place("book order", 1).await;
-    assert_eq!(system.settled(&order_id).await["status"], "RESERVED");
+    assert_eq!(system.ended(&order_id).await["status"], "SHIPPED");
     order_id
 }
 
 async fn all_are_ready(system: &System) {
-    for client in [&system.order, &system.stock[0], &system.email] {
+    for client in system.clients() {
         let answer = client.get("/health/ready").await;
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
 }
 
-/// The one mail of an order, as it waits after it failed.
+/// A mail of an order, as it waits after it failed.
 async fn waiting_mail(system: &System, order_id: &str) -> Value {
     eventually("attempt that failed", || async {
         let path = format!("/api/v1/emails?orderId={order_id}");
-        let mut listed = system.email.get(&path).await.json();
-        let mail = listed["emails"][0].take();
-        let tried = mail["lastError"].is_string() && mail["state"] == "due";
-        tried.then_some(mail)
+        let listed = system.email.get(&path).await.json();
+        let mut mails = listed["emails"].as_array()?.iter();
+        let tried = mails.find(|mail| mail["lastError"].is_string() && mail["state"] == "due");
+        tried.cloned()
     })
     .await
 }
 
-async fn arrives_once(system: &System, order_id: &str) {
-    let mails = system.mails(order_id, 1).await;
-    assert_eq!(mails.len(), 1, "{order_id}");
-    let message_id = mails[0]["messageId"].as_str().unwrap();
-    let arrived = system.mail.arrived(message_id).await;
-    assert_eq!(arrived.len(), 1, "{message_id}");
+async fn each_arrives_once(system: &System, order_id: &str) {
+    let mails = system.mails(order_id, MAILS).await;
+    assert_eq!(mails.len(), MAILS, "{order_id}");
+    for mail in mails {
+        let message_id = mail["messageId"].as_str().unwrap();
+        let arrived = system.mail.arrived(message_id).await;
+        assert_eq!(arrived.len(), 1, "{message_id}");
+    }
 }

@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use integration_tests::broker::containers;
 use integration_tests::invariants::{
-    ONE_MORE, nobody_ended, nothing_is_dead_lettered, one_more_order, settled_everywhere,
-    stock_is_conserved,
+    ONE_MORE, effects_agree, ended_everywhere, nobody_ended, nothing_is_dead_lettered,
+    one_more_order,
 };
+use integration_tests::system::PROCESSES;
 use integration_tests::traffic::{Answers, Traffic};
 use integration_tests::wait::eventually_within;
-use integration_tests::{System, SystemBuilder, database, eventually};
+use integration_tests::{System, SystemBuilder};
 use test_support::containers::PostgresServer;
 use test_support::{Test, test};
 
-use crate::support::{ALONE, AROUND, CLIENTS, PROCESSES, logged, outage, rebalances};
+use crate::support::{ALONE, AROUND, CLIENTS, logged, outage, rebalances};
 
 /// How soon every service has to say that its database is gone.
 const NOTICED: Duration = Duration::from_secs(15);
@@ -53,13 +54,13 @@ async fn partitions_pause_while_postgresql_is_gone_and_no_order_is_lost() {
     let answers = traffic.end().await;
     verify(&answers);
 
-    let statuses = settled_everywhere(&system).await;
+    let statuses = ended_everywhere(&system).await;
     let placed = statuses.keys().filter(|order_id| **order_id != first);
     assert!(placed.eq(answers.accepted.keys()), "what was accepted");
     let mut wishes = answers.wishes();
     wishes.insert(first, ONE_MORE);
-    stock_is_conserved(&system, &wishes, &statuses).await;
-    all_mail_is_sent(&system, statuses.len()).await;
+    effects_agree(&system, &wishes, &statuses).await;
+    system.all_mail_is_sent().await;
     nothing_is_dead_lettered(&system).await;
     nobody_ended(&mut system, &PROCESSES);
     let paused = logged(&mut system, "Partitions paused");
@@ -74,7 +75,7 @@ async fn partitions_pause_while_postgresql_is_gone_and_no_order_is_lost() {
 
 /// Every service says that it is not ready, and that the database is why; all stay live.
 async fn all_name_the_database(system: &System) {
-    for client in [&system.order, &system.stock[0], &system.email] {
+    for client in system.clients() {
         eventually_within("not ready for want of the database", NOTICED, || async {
             let answer = client.get("/health/ready").await;
             (answer.status == 503 && names_the_database(&answer.json())).then_some(())
@@ -90,7 +91,7 @@ fn names_the_database(report: &serde_json::Value) -> bool {
 }
 
 async fn all_are_live(system: &System) {
-    for client in [&system.order, &system.stock[0], &system.email] {
+    for client in system.clients() {
         let answer = client.get("/health/live").await;
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
@@ -104,17 +105,4 @@ fn verify(answers: &Answers) {
         assert!(answered.keyed, "{order_id} was placed without a key");
     }
     println!("{accepted} orders accepted, {refused} answered 503");
-}
-
-/// Nothing waits any more: a mail for each order, and none given up.
-async fn all_mail_is_sent(system: &System, orders: usize) {
-    let url = system.database("email");
-    eventually("end of every mail", || async {
-        let jobs = database::jobs(&url).await;
-        let dead = jobs.values().filter(|state| *state == "dead").count();
-        assert_eq!(dead, 0, "no mail is given up");
-        let done = jobs.values().all(|state| state == "done");
-        (done && jobs.len() >= orders).then_some(())
-    })
-    .await;
 }

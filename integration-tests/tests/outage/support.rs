@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use integration_tests::System;
 use integration_tests::pace::lasting;
+use integration_tests::system::PROCESSES;
 use tokio::sync::Mutex;
 
 /// Who places orders meanwhile.
@@ -19,9 +20,6 @@ pub(crate) static ALONE: Mutex<()> = Mutex::const_new(());
 pub(crate) fn outage() -> Duration {
     lasting(Duration::from_secs(30), Duration::from_secs(10))
 }
-
-/// The processes of a usual system.
-pub(crate) const PROCESSES: [&str; 3] = ["order", "stock-0", "email"];
 
 /// How often each process logged this so far.
 pub(crate) fn logged(system: &mut System, message: &str) -> Vec<usize> {

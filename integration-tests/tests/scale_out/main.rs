@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base_domains::home_partition;
 use integration_tests::invariants::{
-    Wish, nobody_ended, nothing_is_dead_lettered, settled_everywhere, stock_is_conserved,
+    Wish, effects_agree, ended_everywhere, nobody_ended, nothing_is_dead_lettered,
 };
 use integration_tests::system::stock_name;
 use integration_tests::traffic::Traffic;
@@ -51,16 +51,20 @@ async fn three_instances_share_the_work_and_two_go_on_with_all_of_it_when_one_le
     let answers = traffic.end().await;
     assert!(answers.unknown.is_empty(), "{:?}", answers.unknown);
     wishes.extend(answers.wishes());
-    settled(&system, &wishes).await;
+    ended(&system, &wishes).await;
     for instance in [0, 2] {
         let kept = three[&instance].is_subset(&two[&instance]);
         assert!(kept, "stock-{instance}: {three:?}, then {two:?}");
     }
 
     wishes.extend(work(&system, &two).await);
-    settled(&system, &wishes).await;
+    ended(&system, &wishes).await;
     nothing_is_dead_lettered(&system).await;
-    nobody_ended(&mut system, &["order", "email", "stock-0", "stock-2"]);
+    let others = ["order", "email", "payment", "shipping", "webhook"];
+    nobody_ended(
+        &mut system,
+        &[&others[..], &["stock-0", "stock-2"]].concat(),
+    );
     println!(
         "{} orders; the partitions were shared {spread:.1?} after all were ready: {three:?}; {moved:.1?} after SIGTERM \
          to stock-{LEAVER}: {two:?}",
@@ -106,7 +110,7 @@ async fn work(system: &System, shares: &Shares) -> BTreeMap<String, Wish> {
     .await;
     let answers = traffic.end().await;
     assert!(answers.unknown.is_empty(), "{:?}", answers.unknown);
-    settled_everywhere(system).await;
+    ended_everywhere(system).await;
     let after = decided(system, shares).await;
     for (instance, partitions) in shares {
         let its_own = answers.accepted.keys().filter(|order_id| {
@@ -140,13 +144,13 @@ async fn decided(system: &System, shares: &Shares) -> BTreeMap<usize, f64> {
 }
 
 /// Every accepted order, and no other, has one decision, the same everywhere.
-async fn settled(system: &System, wishes: &BTreeMap<String, Wish>) {
-    let statuses = settled_everywhere(system).await;
+async fn ended(system: &System, wishes: &BTreeMap<String, Wish>) {
+    let statuses = ended_everywhere(system).await;
     assert!(
         statuses.keys().eq(wishes.keys()),
         "exactly what was accepted"
     );
-    stock_is_conserved(system, wishes, &statuses).await;
+    effects_agree(system, wishes, &statuses).await;
 }
 
 fn tests() -> Vec<Test> {

@@ -31,6 +31,7 @@ fn job(id: &str, kind: &str, order_id: &str) -> NewJob {
         partition: 0,
         payload: r#"{"to":"ann@example.org"}"#.into(),
         age_from: None,
+        due_at: None,
     }
 }
 
