@@ -25,7 +25,7 @@ use crate::{MIGRATIONS, NAME};
 const INFO: ServiceInfo = ServiceInfo {
     name: NAME,
     version: env!("CARGO_PKG_VERSION"),
-    description: "Takes orders and appends them to the log; shows each order as the log tells it.",
+    description: "Takes and cancels orders by appending to the log; shows each order as the log tells it.",
 };
 
 /// Between two looks at a database that was reached once.

@@ -1,6 +1,7 @@
-//! The order service: takes orders over HTTP, and shows what became of them.
+//! The order service: takes and cancels orders over HTTP, and shows what became of them.
 //!
-//! - [`command`] appends PENDING to the log and answers after the broker's acknowledgement.
+//! - [`command`] appends PENDING to the log and answers after the broker's acknowledgement; it appends CANCELLED
+//!   on request and after a deadline, and answers from what it has read back.
 //! - [`query`] folds the log into a read model and answers from that.
 //!
 //! The two share nothing but the log: either could be a service of its own.

@@ -69,7 +69,7 @@ async fn an_acknowledgement_that_never_comes_is_answered_in_time_with_the_order(
     let service = Service::with(
         database,
         Setup {
-            answer_within: Duration::from_millis(200),
+            answer_within: Duration::from_secs(1),
             ..Setup::default()
         },
     )
