@@ -1,0 +1,380 @@
+//! Folding a participant's log again from its beginning, apart from its group: for rows that are made anew beside
+//! those in use.
+//!
+//! Reading, fold and decision are those of the running participant. Nothing is appended or dead-lettered: what the
+//! log told then, it told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base_domains::{OrderId, OrderState, OrderStatus, home_partition};
+
+use super::batch::{Batch, changes, order_ids};
+use super::decider::{DecideError, Decider, Decision};
+use super::plan::{Kind, OrderRow, fold, kind_of};
+use super::store::{LogIdentity, Store, identity, positions};
+use super::{BROKER_TIMEOUT, other_log};
+use crate::database::{Database, DatabaseError, Tx};
+use crate::kafka::{
+    KafkaConfig, KafkaProducer, LogEnds, LogReplay, Offsets, ReadError, Record, cluster_id,
+    partition_count,
+};
+
+/// Reads and folds records as the participant of `group` does.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    partitions: i32,
+    group: String,
+}
+
+/// What is known of an order before a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Its status; `None` when nothing was read.
+    pub status: Option<OrderStatus>,
+    /// Its last decision failed, so that it can be redriven.
+    pub failed: bool,
+}
+
+/// Records and what they are.
+#[derive(Debug)]
+pub struct ReplayBatch<'a> {
+    records: &'a [Record],
+    kinds: Vec<Kind>,
+    orders: BTreeMap<OrderId, i32>,
+}
+
+impl Replay {
+    /// For a log of so many partitions.
+    #[must_use]
+    pub fn new(partitions: i32, group: &str) -> Self {
+        Self {
+            partitions,
+            group: group.to_owned(),
+        }
+    }
+
+    /// Reads id and status of each record.
+    #[must_use]
+    pub fn read<'a>(&self, records: &'a [Record]) -> ReplayBatch<'a> {
+        let kinds: Vec<Kind> = records
+            .iter()
+            .map(|record| kind_of(record, self.partitions, &self.group))
+            .collect();
+        ReplayBatch {
+            orders: order_ids(&kinds, self.partitions),
+            records,
+            kinds,
+        }
+    }
+}
+
+impl ReplayBatch<'_> {
+    /// The orders that the records are about.
+    pub fn orders(&self) -> BTreeSet<OrderId> {
+        self.orders.keys().copied().collect()
+    }
+
+    /// Folds the records into `rows` and lets `decider` decide about those that had an effect.
+    ///
+    /// # Errors
+    /// Those of the decider. Then `rows` is of no use any more.
+    pub async fn decide<D: Decider>(
+        &self,
+        tx: &mut Tx,
+        decider: &D,
+        rows: &mut BTreeMap<OrderId, Folded>,
+    ) -> Result<(), DecideError> {
+        let mut states: BTreeMap<OrderId, OrderRow> = self
+            .orders
+            .keys()
+            .map(|id| (*id, row(rows.get(id).copied().unwrap_or_default())))
+            .collect();
+        let plan = fold(&self.kinds, &mut states);
+        let batch = Batch {
+            records: self.records,
+            kinds: &self.kinds,
+        };
+        let changes = changes(&batch, &plan, &self.orders);
+        let decisions = match changes.is_empty() {
+            true => Vec::new(),
+            false => decider.decide(tx, &changes).await?,
+        };
+        for (change, decision) in changes.iter().zip(decisions) {
+            if let Some(row) = states.get_mut(&change.order_id()) {
+                let failed = matches!(decision, Decision::Failed { .. });
+                row.failed = failed || (row.failed && !change.redriven);
+            }
+        }
+        rows.extend(states.into_iter().map(|(id, row)| (id, folded(&row))));
+        Ok(())
+    }
+}
+
+fn row(folded: Folded) -> OrderRow {
+    OrderRow {
+        state: OrderState::from(folded.status),
+        outcome_rank: 0,
+        failed: folded.failed,
+    }
+}
+
+fn folded(row: &OrderRow) -> Folded {
+    Folded {
+        status: row.state.status(),
+        failed: row.failed,
+    }
+}
+
+/// Why the log of a participant cannot be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The participant has not looked at a log yet.
+    #[error("the service has not read a log yet: it makes its rows when it is started")]
+    NothingRead,
+    /// It is not the log that the rows are of (rules R4 and R6).
+    #[error("{0}")]
+    OtherLog(String),
+    /// The log's beginning was deleted (rule R6).
+    #[error("partition {partition} begins at offset {begin}: what was before it would be missing")]
+    Truncated {
+        /// The partition.
+        partition: i32,
+        /// Its first offset.
+        begin: i64,
+    },
+    /// The broker does not answer.
+    #[error("the broker does not answer: {0}")]
+    Broker(String),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl ReplayError {
+    /// Whether it is the log or the database that speaks against it, and not something that is down.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NothingRead | Self::OtherLog(_) | Self::Truncated { .. }
+        )
+    }
+}
+
+/// A participant's log, ready to be read again.
+#[allow(missing_debug_implementations)] // the client has none
+pub struct ReplayLog {
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// Where it begins: 0 everywhere, unless its beginning was deleted.
+    pub begin: Offsets,
+    /// Reads it from there.
+    pub source: LogReplay,
+}
+
+/// Opens the log of `participant` at its beginning, if it is the one that the database was filled from (rules R4
+/// and R6). `truncated`: also if its beginning was deleted.
+///
+/// # Errors
+/// It is another log, its beginning was deleted, or something is down.
+pub async fn open_log(
+    database: &Database,
+    participant: &'static str,
+    kafka: &KafkaConfig,
+    truncated: bool,
+) -> Result<ReplayLog, ReplayError> {
+    let known = identity(database, participant).await?;
+    let known = known.ok_or(ReplayError::NothingRead)?;
+    let producer = KafkaProducer::new(kafka).map_err(|e| ReplayError::Broker(e.to_string()))?;
+    let found = found(&producer, &kafka.topic).await?;
+    if known != found {
+        return Err(ReplayError::OtherLog(other_log(&known, &found)));
+    }
+    let read = read_positions(database, participant).await?;
+    let ends = LogEnds::new(producer, &kafka.topic, BROKER_TIMEOUT);
+    let mut begin = Offsets::new();
+    for partition in 0..known.partitions {
+        let range = ends.range(partition).await;
+        let (first, end) = range.map_err(|error| ReplayError::Broker(error.to_string()))?;
+        let read = read.get(&partition).copied().unwrap_or(0);
+        if read > end {
+            return Err(ReplayError::OtherLog(format!(
+                "the log ends at offset {end} of partition {partition}, but the database has read up to {read}: \
+                 another cluster or a wiped volume"
+            )));
+        }
+        if first > 0 && !truncated {
+            return Err(ReplayError::Truncated {
+                partition,
+                begin: first,
+            });
+        }
+        begin.insert(partition, first);
+    }
+    Ok(ReplayLog {
+        partitions: known.partitions,
+        source: LogReplay::open(kafka, &kafka.topic, &begin)?,
+        begin,
+    })
+}
+
+async fn found(producer: &KafkaProducer, topic: &str) -> Result<LogIdentity, ReplayError> {
+    let broker = |error: crate::kafka::TopicError| ReplayError::Broker(error.to_string());
+    Ok(LogIdentity {
+        cluster_id: cluster_id(producer, BROKER_TIMEOUT).await.map_err(broker)?,
+        topic: topic.to_owned(),
+        partitions: partition_count(producer, topic, BROKER_TIMEOUT)
+            .await
+            .map_err(broker)?,
+    })
+}
+
+/// How far the participant has read each partition; these rows stay as they are until the end of `tx`, so none of
+/// its batches commits before.
+///
+/// # Errors
+/// Of the database.
+pub async fn lock_positions(
+    database: &Database,
+    tx: &mut Tx,
+    participant: &'static str,
+) -> Result<Offsets, DatabaseError> {
+    let store = Store {
+        participant,
+        dialect: database.dialect(),
+    };
+    store.lock_positions(tx).await
+}
+
+/// How far the participant has read each partition.
+///
+/// # Errors
+/// Of the database.
+pub async fn read_positions(
+    database: &Database,
+    participant: &str,
+) -> Result<Offsets, DatabaseError> {
+    let mut connection = database.pool().acquire().await?;
+    positions(&mut connection, participant).await
+}
+
+/// Locks the folded rows of these orders, in the order in which the participant's batches do (rule R1).
+///
+/// # Errors
+/// Of the database.
+pub async fn lock_folded(
+    database: &Database,
+    tx: &mut Tx,
+    participant: &'static str,
+    partitions: i32,
+    orders: &BTreeSet<OrderId>,
+) -> Result<(), DatabaseError> {
+    let store = Store {
+        participant,
+        dialect: database.dialect(),
+    };
+    let orders: Vec<OrderId> = orders.iter().copied().collect();
+    for chunk in orders.chunks(Store::AT_A_TIME) {
+        let homes = chunk
+            .iter()
+            .map(|id| (*id, home_partition(*id, partitions)));
+        store.lock_orders(tx, &homes.collect()).await?;
+    }
+    Ok(())
+}
+
+/// Sets the folded status of these orders, whose rows are locked.
+///
+/// # Errors
+/// Of the database.
+pub async fn set_folded(
+    database: &Database,
+    tx: &mut Tx,
+    participant: &'static str,
+    orders: &BTreeMap<OrderId, OrderStatus>,
+) -> Result<(), DatabaseError> {
+    let store = Store {
+        participant,
+        dialect: database.dialect(),
+    };
+    store.set_folded(tx, orders).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{PARTITIONS, named, order};
+    use super::*;
+    use crate::database::DatabaseConfig;
+    use crate::participant::Change;
+
+    /// Fails for an order without a readable body, as the read model does.
+    struct Reading;
+
+    impl Decider for Reading {
+        async fn decide(
+            &self,
+            _: &mut Tx,
+            changes: &[Change<'_>],
+        ) -> Result<Vec<Decision>, DecideError> {
+            let decision = |change: &Change<'_>| match change.event() {
+                Ok(_) => Decision::Done,
+                Err(error) => Decision::unreadable(&error),
+            };
+            Ok(changes.iter().map(decision).collect())
+        }
+    }
+
+    async fn folded_in(records: &[Record], mut rows: BTreeMap<OrderId, Folded>) -> Folded {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}/a.db", folder.path().display());
+        let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+        let mut tx = database.begin().await.unwrap();
+        let replay = Replay::new(PARTITIONS, "view");
+        let batch = replay.read(records);
+        batch.decide(&mut tx, &Reading, &mut rows).await.unwrap();
+        rows[&order("a")]
+    }
+
+    fn unreadable(status: OrderStatus) -> Record {
+        let mut record = named(order("a"), "book order", status, 0);
+        record.value = Some(b"{".to_vec());
+        record
+    }
+
+    #[tokio::test]
+    async fn what_was_known_before_is_folded_on() {
+        let known = Folded {
+            status: Some(OrderStatus::Reserved),
+            failed: false,
+        };
+        let rows = BTreeMap::from([(order("a"), known)]);
+        let late = named(order("a"), "book order", OrderStatus::Pending, 0);
+        assert_eq!(
+            folded_in(std::slice::from_ref(&late), rows.clone()).await,
+            known
+        );
+        let paid = named(order("a"), "book order", OrderStatus::Paid, 1);
+        let folded = folded_in(&[paid, late], rows).await;
+        assert_eq!(folded.status, Some(OrderStatus::Paid));
+    }
+
+    #[tokio::test]
+    async fn a_failed_decision_stays_failed_until_it_is_redriven() {
+        let record = unreadable(OrderStatus::Pending);
+        let paid = named(order("a"), "book order", OrderStatus::Paid, 1);
+        let failed = folded_in(&[record, paid], BTreeMap::new()).await;
+        let expected = Folded {
+            status: Some(OrderStatus::Paid),
+            failed: true,
+        };
+        assert_eq!(failed, expected);
+        let mut redrive = named(order("a"), "book order", OrderStatus::Pending, 2);
+        let header = base_domains::header::REDRIVE_GROUP.to_owned();
+        redrive.headers.push((header, b"view".to_vec()));
+        let rows = BTreeMap::from([(order("a"), failed)]);
+        assert!(!folded_in(&[redrive], rows).await.failed);
+    }
+}
