@@ -11,10 +11,12 @@ pub mod command;
 mod config;
 mod producer_failure;
 pub mod query;
+mod rebuild;
 mod refusal;
 mod storage;
 
 pub use config::Config;
+pub use rebuild::rebuild_tool;
 use service_runtime::http;
 use service_runtime::lifecycle::Shutdown;
 pub use storage::{Storage, StorageError};

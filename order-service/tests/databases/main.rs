@@ -11,6 +11,7 @@ mod outages;
 mod process;
 mod projection;
 mod reading;
+mod rebuilding;
 mod streaming;
 mod support;
 mod unfinished;
@@ -26,6 +27,7 @@ test_support::main!(
     process,
     projection,
     reading,
+    rebuilding,
     streaming,
     unfinished,
     waiting,

@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub type Offsets = BTreeMap<PartitionId, i64>;
 
 /// A source of records for a replay.
-pub trait ReplaySource: Send {
+pub trait ReplaySource: Send + Sync {
     /// The next records before `until`, at most `max`; fewer when they do not come within `patience`, and none once
     /// all partitions are there.
     ///
@@ -33,8 +33,8 @@ pub trait ReplaySource: Send {
         patience: Duration,
     ) -> impl Future<Output = Result<Vec<Record>, ReadError>> + Send;
 
-    /// Whether everything before `until` was handed out.
-    fn has_reached(&self, until: &Offsets) -> bool;
+    /// How many offsets before `until` were not handed out yet; 0 once all partitions are there.
+    fn remaining(&self, until: &Offsets) -> u64;
 }
 
 /// Reads from a broker.
@@ -105,9 +105,11 @@ impl ReplaySource for LogReplay {
         records
     }
 
-    fn has_reached(&self, until: &Offsets) -> bool {
-        let reader = self.0.as_ref();
-        reader.is_some_and(|reader| reader.partitions_before(until).next().is_none())
+    fn remaining(&self, until: &Offsets) -> u64 {
+        self.0.as_ref().map_or(u64::MAX, |reader| {
+            let partitions = reader.partitions_before(until);
+            partitions.map(|(_, _, left)| left).sum()
+        })
     }
 }
 
@@ -131,19 +133,23 @@ impl Reader {
         Ok(records)
     }
 
-    /// Partitions that have more to hand out before `until`, as far as is known.
-    fn partitions_before(&self, until: &Offsets) -> impl Iterator<Item = (PartitionId, &Ahead)> {
+    /// Partitions that have more to hand out before `until`, as far as is known, and how many offsets.
+    fn partitions_before(
+        &self,
+        until: &Offsets,
+    ) -> impl Iterator<Item = (PartitionId, &Ahead, u64)> {
         self.partitions.iter().filter_map(move |(id, ahead)| {
-            let end = *until.get(id)?;
-            let at = ahead.records.front().map_or(ahead.next, |(_, r)| r.offset);
-            (at < end).then_some((*id, ahead))
+            let next = ahead.records.front().map(|(_, record)| record.offset);
+            let left = *until.get(id)? - next.unwrap_or(ahead.next);
+            let left = u64::try_from(left).ok().filter(|left| *left > 0)?;
+            Some((*id, ahead, left))
         })
     }
 
     /// The earliest record before `until`; `None` when a partition that may have an earlier one is not read yet.
     fn take_earliest(&mut self, until: &Offsets) -> Option<Record> {
         let mut earliest = None;
-        for (partition, ahead) in self.partitions_before(until) {
+        for (partition, ahead, _) in self.partitions_before(until) {
             let (time, _) = ahead.records.front()?;
             if earliest.is_none_or(|(known, _)| *time < known) {
                 earliest = Some((*time, partition));
@@ -268,6 +274,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_offset_without_a_record_is_no_record_to_wait_for() {
+        let mut reader = reader([ahead(5, &[1])]);
+        assert_eq!(
+            reader.partitions_before(&Offsets::from([(0, 9)])).count(),
+            1
+        );
+        // What comes next is behind the end.
+        let until = Offsets::from([(0, 5)]);
+        assert!(reader.partitions_before(&until).next().is_none());
+        reader.partitions.get_mut(&0).unwrap().next = 3;
+        assert!(reader.partitions_before(&until).next().is_none());
+    }
+
+    #[tokio::test]
     async fn nothing_is_taken_beyond_the_end_that_was_asked_for() {
         let mut reader = reader([ahead(0, &[1, 2, 3]), ahead(0, &[1])]);
         assert_eq!(taken(&mut reader, &Offsets::from([(0, 2), (1, 0)])), [1, 2]);
@@ -327,7 +347,7 @@ mod tests {
                         .map(|record| (record.partition, record.offset)),
                 );
             }
-            assert!(replay.has_reached(&until));
+            assert_eq!(replay.remaining(&until), 0);
             let all: i64 = until.values().sum();
             assert_eq!(i64::try_from(seen.len()).unwrap(), all);
         }

@@ -10,7 +10,7 @@ use base_domains::{OrderId, OrderState, OrderStatus, home_partition};
 
 use super::batch::{Batch, changes, order_ids};
 use super::decider::{DecideError, Decider, Decision};
-use super::plan::{Kind, OrderRow, fold, kind_of};
+use super::plan::{Kind, OrderRow, fold, kind_of, pieces};
 use super::store::{LogIdentity, Store, identity, positions};
 use super::{BROKER_TIMEOUT, other_log};
 use crate::database::{Database, DatabaseError, Tx};
@@ -53,18 +53,24 @@ impl Replay {
         }
     }
 
-    /// Reads id and status of each record.
-    #[must_use]
-    pub fn read<'a>(&self, records: &'a [Record]) -> ReplayBatch<'a> {
-        let kinds: Vec<Kind> = records
+    /// Reads id and status of each record. The batches are to be folded one after the other.
+    pub fn read<'a>(&self, records: &'a [Record]) -> Vec<ReplayBatch<'a>> {
+        let mut kinds: Vec<Kind> = records
             .iter()
             .map(|record| kind_of(record, self.partitions, &self.group))
             .collect();
-        ReplayBatch {
-            orders: order_ids(&kinds, self.partitions),
-            records,
-            kinds,
+        let mut batches = Vec::new();
+        let mut begin = 0;
+        for end in pieces(&kinds) {
+            let later = kinds.split_off(end - begin);
+            batches.push(ReplayBatch {
+                orders: order_ids(&kinds, self.partitions),
+                records: &records[begin..end],
+                kinds: std::mem::replace(&mut kinds, later),
+            });
+            begin = end;
         }
+        batches
     }
 }
 
@@ -333,8 +339,9 @@ mod tests {
         let database = Database::open(&DatabaseConfig::new(url)).unwrap();
         let mut tx = database.begin().await.unwrap();
         let replay = Replay::new(PARTITIONS, "view");
-        let batch = replay.read(records);
-        batch.decide(&mut tx, &Reading, &mut rows).await.unwrap();
+        for batch in replay.read(records) {
+            batch.decide(&mut tx, &Reading, &mut rows).await.unwrap();
+        }
         rows[&order("a")]
     }
 
@@ -375,6 +382,9 @@ mod tests {
         let header = base_domains::header::REDRIVE_GROUP.to_owned();
         redrive.headers.push((header, b"view".to_vec()));
         let rows = BTreeMap::from([(order("a"), failed)]);
-        assert!(!folded_in(&[redrive], rows).await.failed);
+        let redriven = folded_in(std::slice::from_ref(&redrive), rows).await;
+        assert!(!redriven.failed);
+        let together = [unreadable(OrderStatus::Pending), redrive];
+        assert!(!folded_in(&together, BTreeMap::new()).await.failed);
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod log;
 mod producer;
 mod stream;
+mod topic;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use test_support::TestDatabase;
 use tokio::sync::Semaphore;
 
 pub(crate) use client::{Answer, Request};
-pub(crate) use log::{Log, Mark, order_id, plain};
+pub(crate) use log::{Log, Mark, PARTITIONS, order_id, plain};
 pub(crate) use producer::{Fake, Manner};
 pub(crate) use stream::{EventStream, Told};
+pub(crate) use topic::{GROUP, Live, Topic, execute, generations, options, parts, rebuilt, rows};
 
 /// Nothing that these tests wait for takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
