@@ -7,13 +7,16 @@ mod documentation;
 mod events;
 mod idempotency;
 mod listing;
+mod migrating;
 mod outages;
 mod process;
 mod projection;
 mod reading;
 mod rebuilding;
+mod rebuilding_log;
 mod streaming;
 mod support;
+mod switching;
 mod unfinished;
 mod waiting;
 
@@ -23,12 +26,15 @@ test_support::main!(
     events,
     idempotency,
     listing,
+    migrating,
     outages,
     process,
     projection,
     reading,
     rebuilding,
+    rebuilding_log,
     streaming,
+    switching,
     unfinished,
     waiting,
 );

@@ -15,8 +15,8 @@ use test_support::{Test, TestDatabase, test};
 use tokio::task::block_in_place;
 
 use crate::support::{
-    DEADLINE, GROUP, Live, PARTITIONS, Request, Service, Topic, execute, generations, options,
-    order_id, parts, plain, rebuilt, rows,
+    DEADLINE, GROUP, PARTITIONS, Request, Topic, World, execute, options, order, order_id, parts,
+    plain, rebuilt,
 };
 
 use OrderStatus::{Cancelled, Paid, Pending, Rejected, Reserved, Shipped};
@@ -33,51 +33,6 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(it_comes_as_far_as_the_running_one_and_that_goes_on_from_there),
         test!(a_fold_that_is_not_the_logs_is_brought_in_line),
     ]
-}
-
-struct World {
-    url: String,
-    service: Service,
-    live: Live,
-    topic: Topic,
-}
-
-impl World {
-    async fn new(database: TestDatabase) -> Self {
-        let url = database.url().to_owned();
-        let service = Service::start(database).await;
-        service.identify_log().await;
-        Self {
-            live: Live::of(&service),
-            url,
-            service,
-            topic: Topic::default(),
-        }
-    }
-
-    /// A topic with some orders, all of it folded.
-    async fn with_orders(database: TestDatabase) -> Self {
-        let world = Self::new(database).await;
-        let mut records = Vec::new();
-        for n in 0..40 {
-            let story = [&[Pending][..], &[Pending, Reserved], &[Pending, Rejected]];
-            records.extend(world.topic.story(order(n), story[n % 3]));
-        }
-        world.live.handle(&records).await;
-        world
-    }
-
-    async fn rows(&self) -> Vec<String> {
-        rows(&self.service.database).await
-    }
-
-    async fn generations(&self) -> Vec<i64> {
-        generations(&self.service.database).await
-    }
-}
-
-fn order(n: usize) -> OrderId {
-    order_id(&format!("order {n}"))
 }
 
 /// Appends one of all the records that there may be about an order.
