@@ -9,6 +9,7 @@ mod interoperability;
 mod lifecycle;
 mod mail;
 mod order_flow;
+mod rebuild;
 
 integration_tests::main!(
     commands,
@@ -16,5 +17,6 @@ integration_tests::main!(
     interoperability,
     lifecycle,
     mail,
-    order_flow
+    order_flow,
+    rebuild
 );

@@ -6,7 +6,7 @@ use service_runtime::database::{DatabaseError, ErrorClass};
 use service_runtime::kafka::ReadError;
 use service_runtime::participant::{DecideError, ReplayError};
 
-/// Nothing was switched, for this reason.
+/// Nothing was switched, for this reason; but for [`Unknown`](Self::Unknown).
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The tables are not there.
@@ -36,6 +36,9 @@ pub enum RebuildError {
     /// Rows could not be made of these records.
     #[error("records {0}: {1}")]
     Decide(String, DecideError),
+    /// The database did not say whether the switch was committed.
+    #[error("it is not known whether the new read model is in use: {0}")]
+    Unknown(DatabaseError),
     /// Of the database.
     #[error("database: {0}")]
     Database(#[from] DatabaseError),

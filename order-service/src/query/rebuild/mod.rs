@@ -88,8 +88,8 @@ pub async fn open(
     kafka: &KafkaConfig,
     truncated: bool,
 ) -> Result<ReplayLog, RebuildError> {
-    match generation::exist(database).await {
-        Ok(()) => Ok(open_log(database, PARTICIPANT, kafka, truncated).await?),
+    match generation::read(database).await {
+        Ok(_) => Ok(open_log(database, PARTICIPANT, kafka, truncated).await?),
         Err(error) if error.class() == ErrorClass::Bug => Err(RebuildError::NotUpToDate),
         Err(error) => Err(error.into()),
     }
@@ -233,7 +233,8 @@ impl<S: ReplaySource> Rebuild<S> {
     /// How many records the running participant is ahead.
     async fn lag(&self) -> Result<u64, RebuildError> {
         let until = self.positions().await?;
-        Ok(self.source.remaining(&until) + self.pending.len() as u64)
+        let unread = self.source.remaining(&until);
+        Ok(unread.saturating_add(self.pending.len() as u64))
     }
 
     /// Fails once it should end or the claim is lost; to be called about every second.

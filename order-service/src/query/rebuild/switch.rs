@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use base_domains::OrderId;
-use service_runtime::database::{Dialect, Tx};
+use service_runtime::database::{DatabaseError, Dialect, Tx};
 use service_runtime::kafka::{Offsets, ReplaySource};
 use service_runtime::participant::{lock_folded, lock_positions, set_folded};
 
@@ -81,11 +81,22 @@ impl<S: ReplaySource> Rebuild<S> {
                 set_folded(&self.database, &mut tx, PARTICIPANT, &comparison.misfolded).await?;
             }
             generation::switch_to(&mut tx, self.claim.generation).await?;
-            tx.commit().await?;
+            if let Err(error) = tx.commit().await {
+                self.look_what_became_of_it(error).await?;
+            }
             report.switched = true;
         }
         report.held = begun.elapsed();
         Ok(Switched::Done(report))
+    }
+
+    /// A commit that failed may have been made all the same.
+    async fn look_what_became_of_it(&self, error: DatabaseError) -> Result<(), RebuildError> {
+        match generation::read(&self.database).await {
+            Ok(in_use) if in_use == self.claim.generation => Ok(()),
+            Ok(_) => Err(error.into()),
+            Err(_) => Err(RebuildError::Unknown(error)),
+        }
     }
 
     /// Reads, writes and compares what is left; or why the switch has to be put off.

@@ -63,11 +63,12 @@ pub(in crate::query) async fn switch_to(tx: &mut Tx, generation: i64) -> Result<
     Ok(())
 }
 
-/// Fails when the database has no generations yet.
-pub(in crate::query) async fn exist(database: &Database) -> Result<(), DatabaseError> {
-    let rows = "SELECT generation FROM read_model UNION ALL SELECT last_generation FROM read_model_rebuild";
-    sqlx::query(rows).fetch_all(database.pool()).await?;
-    Ok(())
+/// The generation in use; fails where there are none yet.
+pub(in crate::query) async fn read(database: &Database) -> Result<i64, DatabaseError> {
+    let row = sqlx::query("SELECT generation FROM read_model")
+        .fetch_one(database.pool())
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Takes the right to make a generation for `lease`; `None` while somebody else has it.
