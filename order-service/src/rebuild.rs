@@ -3,8 +3,8 @@
 //! It takes the settings of the service. What came of it is printed on stdout, progress on stderr. Exit codes: 0 the
 //! new read model is in use, or a dry run found no difference; 1 it failed; 2 unusable command line or
 //! configuration; 3 a dry run found differences; 4 refused (another log, a log without its beginning, another rebuild
-//! at work); 128 + signal number when it was interrupted. With 4 and 128 nothing was
-//! switched, with 1 neither unless it says that this is not known.
+//! at work); 128 + signal number when it was interrupted. Unless with 0, nothing was switched, but for a failure that
+//! says that this is not known.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;

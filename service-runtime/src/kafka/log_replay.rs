@@ -162,6 +162,8 @@ impl Reader {
     }
 
     fn read_more(&mut self) -> Result<(), ReadError> {
+        // Before every poll: one that waits gives nothing.
+        self.balance()?;
         let message = match self.consumer.poll(POLL) {
             None => return Ok(()),
             Some(Ok(message)) => Record::from(&message),
@@ -173,7 +175,7 @@ impl Reader {
         if let Some(ahead) = self.partitions.get_mut(&partition) {
             ahead.push(message);
         }
-        self.balance()
+        Ok(())
     }
 
     /// Partitions that are far ahead wait while others have nothing.
@@ -225,146 +227,4 @@ fn is_deleted(error: &KafkaError) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use rdkafka::mocking::MockCluster;
-
-    use super::*;
-    use crate::kafka::{EventProducer, KafkaProducer, NewRecord};
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    fn ahead(from: i64, times: &[i64]) -> Ahead {
-        let mut ahead = Ahead::from(from);
-        for (offset, time) in (from..).zip(times) {
-            ahead.push(Record {
-                partition: 0,
-                offset,
-                timestamp: Some(*time),
-                key: None,
-                headers: vec![],
-                value: None,
-            });
-        }
-        ahead
-    }
-
-    fn reader(partitions: impl IntoIterator<Item = Ahead>) -> Reader {
-        // Never asked in these tests: nobody listens on port 1.
-        let config = KafkaConfig::for_bootstrap("127.0.0.1:1", "test");
-        Reader {
-            consumer: client::consumer(&config, "test").create().unwrap(),
-            topic: "orders".to_owned(),
-            partitions: (0..).zip(partitions).collect(),
-            ahead_limit: 4,
-        }
-    }
-
-    fn taken(reader: &mut Reader, until: &Offsets) -> Vec<i64> {
-        std::iter::from_fn(|| reader.take_earliest(until))
-            .map(|record| record.timestamp.unwrap())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn partitions_are_put_side_by_side_by_time_and_each_keeps_its_order() {
-        let mut reader = reader([ahead(0, &[1, 5, 3, 6]), ahead(7, &[2, 4, 9])]);
-        let until = Offsets::from([(0, 4), (1, 10)]);
-        assert_eq!(taken(&mut reader, &until), [1, 2, 4, 5, 3, 6, 9]);
-        assert!(reader.partitions_before(&until).next().is_none());
-    }
-
-    #[tokio::test]
-    async fn an_offset_without_a_record_is_no_record_to_wait_for() {
-        let mut reader = reader([ahead(5, &[1])]);
-        assert_eq!(
-            reader.partitions_before(&Offsets::from([(0, 9)])).count(),
-            1
-        );
-        // What comes next is behind the end.
-        let until = Offsets::from([(0, 5)]);
-        assert!(reader.partitions_before(&until).next().is_none());
-        reader.partitions.get_mut(&0).unwrap().next = 3;
-        assert!(reader.partitions_before(&until).next().is_none());
-    }
-
-    #[tokio::test]
-    async fn nothing_is_taken_beyond_the_end_that_was_asked_for() {
-        let mut reader = reader([ahead(0, &[1, 2, 3]), ahead(0, &[1])]);
-        assert_eq!(taken(&mut reader, &Offsets::from([(0, 2), (1, 0)])), [1, 2]);
-        assert_eq!(taken(&mut reader, &Offsets::from([(0, 3), (1, 1)])), [1, 3]);
-    }
-
-    #[tokio::test]
-    async fn a_partition_that_may_have_an_earlier_record_is_waited_for() {
-        let mut reader = reader([ahead(0, &[1, 2]), ahead(0, &[])]);
-        let until = Offsets::from([(0, 2), (1, 1)]);
-        assert!(taken(&mut reader, &until).is_empty());
-        let waited = reader.next(&until, 10, Duration::ZERO).unwrap();
-        assert_eq!(waited, []);
-        assert_eq!(taken(&mut reader, &Offsets::from([(0, 2)])), [1, 2]);
-    }
-
-    async fn append(mock: &MockCluster<'_, impl rdkafka::ClientContext>, counts: &[usize]) {
-        let config = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
-        let producer = KafkaProducer::new(&config).unwrap();
-        let mut deliveries = Vec::new();
-        for (partition, count) in (0..).zip(counts) {
-            for n in 0..*count {
-                let record = NewRecord {
-                    topic: "orders".to_owned(),
-                    partition: Some(partition),
-                    key: None,
-                    headers: vec![],
-                    value: Some(n.to_string().into_bytes()),
-                };
-                deliveries.push(producer.enqueue(&record).unwrap());
-            }
-        }
-        for delivery in deliveries {
-            delivery.await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn every_record_is_read_once_however_often_the_end_moves_on() {
-        let mock = MockCluster::new(1).unwrap();
-        mock.create_topic("orders", 3, 1).unwrap();
-        append(&mock, &[700, 30, 0]).await;
-        let config = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
-        let from = Offsets::from([(0, 0), (1, 0), (2, 0)]);
-        let mut replay = LogReplay::open(&config, "orders", &from).unwrap();
-        let mut seen = Vec::new();
-        for until in [[1, 0, 0], [500, 30, 0], [700, 30, 0]] {
-            let until: Offsets = (0..).zip(until).collect();
-            loop {
-                let records = replay.next(&until, 64, PATIENCE).await.unwrap();
-                if records.is_empty() {
-                    break;
-                }
-                seen.extend(
-                    records
-                        .iter()
-                        .map(|record| (record.partition, record.offset)),
-                );
-            }
-            assert_eq!(replay.remaining(&until), 0);
-            let all: i64 = until.values().sum();
-            assert_eq!(i64::try_from(seen.len()).unwrap(), all);
-        }
-        seen.sort_unstable();
-        let expected = (0..700).map(|n| (0, n)).chain((0..30).map(|n| (1, n)));
-        assert!(seen.into_iter().eq(expected));
-    }
-
-    #[tokio::test]
-    async fn offsets_that_the_log_does_not_have_are_an_error() {
-        let mock = MockCluster::new(1).unwrap();
-        mock.create_topic("orders", 1, 1).unwrap();
-        append(&mock, &[2]).await;
-        let config = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
-        let mut replay = LogReplay::open(&config, "orders", &Offsets::from([(0, 9)])).unwrap();
-        let until = Offsets::from([(0, 12)]);
-        let error = replay.next(&until, 10, PATIENCE).await.unwrap_err();
-        assert!(matches!(error, ReadError::Deleted), "{error}");
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ mod job_outcome;
 mod outcome;
 mod plan;
 mod replay;
+mod replay_log;
 mod settings;
 mod store;
 mod sweep;
@@ -33,9 +34,9 @@ use base_domains::Encoder;
 pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
 pub use job_outcome::{LockedOrder, OutcomeHandler, Settlement, WithOutcomes};
-pub use replay::{
-    Folded, Replay, ReplayBatch, ReplayError, ReplayLog, lock_folded, lock_positions, open_log,
-    read_positions, set_folded,
+pub use replay::{Folded, Replay, ReplayBatch};
+pub use replay_log::{
+    ReplayError, ReplayLog, lock_folded, lock_positions, open_log, read_positions, set_folded,
 };
 pub use settings::ParticipantSettings;
 pub use store::log_partitions;
