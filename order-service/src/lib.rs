@@ -12,11 +12,13 @@ pub mod command;
 mod config;
 mod producer_failure;
 pub mod query;
+mod rebuild;
 mod refusal;
 mod storage;
 mod waiting;
 
 pub use config::Config;
+pub use rebuild::rebuild_tool;
 use service_runtime::http;
 use service_runtime::lifecycle::Shutdown;
 pub use storage::{Storage, StorageError};

@@ -81,7 +81,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Missing(_) => Self::NotFound(error.to_string()),
-            ReadError::CutOff => Self::Failed(error.to_string()),
+            ReadError::CutOff | ReadError::Deleted => Self::Failed(error.to_string()),
             ReadError::Kafka(_) | ReadError::TimedOut(_) => Self::Unavailable(error.to_string()),
         }
     }

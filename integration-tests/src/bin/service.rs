@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use quickstart::embedded::EmbeddedBroker;
 use service_runtime::config::Reader;
-use service_runtime::lifecycle::{ProcessConfig, ServiceConfig, Shutdown, main as run_service};
+use service_runtime::lifecycle::{
+    ProcessConfig, ServiceConfig, Shutdown, main as run_service, main_with,
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -18,7 +20,12 @@ fn main() -> ExitCode {
         std::thread::spawn(end_with_the_tests);
     }
     match std::env::var("SERVICE").as_deref() {
-        Ok("order") => run_service(order_service::NAME, VERSION, order_service::run),
+        Ok("order") => main_with(
+            order_service::NAME,
+            VERSION,
+            order_service::run,
+            vec![order_service::rebuild_tool()],
+        ),
         Ok("stock") => run_service(stock_service::NAME, VERSION, stock_service::run),
         Ok("email") => run_service(email_service::NAME, VERSION, email_service::run),
         Ok("payment") => run_service(payment_service::NAME, VERSION, payment_service::run),

@@ -11,6 +11,7 @@ mod lifecycle;
 mod mail;
 mod operator;
 mod order_flow;
+mod rebuild;
 mod streaming;
 
 integration_tests::main!(
@@ -22,5 +23,6 @@ integration_tests::main!(
     mail,
     operator,
     order_flow,
+    rebuild,
     streaming
 );

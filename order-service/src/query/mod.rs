@@ -1,6 +1,6 @@
 //! The query side: a read model folded from the log, and nothing else. It does not know who places orders.
 //!
-//! [`Projection`] writes it, requests read it, and [`Hub`] feeds those who stream it.
+//! [`Projection`] writes it, requests read it, [`Hub`] feeds those who stream it, and [`rebuild`] makes it anew.
 
 mod history;
 mod lookup;
@@ -8,6 +8,7 @@ mod moment;
 mod page;
 mod parameters;
 mod projection;
+pub mod rebuild;
 mod routes;
 mod store;
 mod stream;

@@ -1,6 +1,7 @@
 //! From the log to the read model: the decision of the participant `orders-view`, which appends nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use base_domains::{BadRecord, OrderEvent, OrderId};
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use service_runtime::database::Tx;
 use service_runtime::kafka::Record;
 use service_runtime::participant::{Change, DecideError, Decider, Decision};
 
-use super::store::{HistoryRow, ViewRow, write_history, write_views};
+use super::store::{HistoryRow, ViewRow, generation, write_history, write_views};
 use super::view::Content;
 use super::waiting::Waiters;
 
@@ -16,6 +17,8 @@ use super::waiting::Waiters;
 #[derive(Debug, Clone)]
 pub struct Projection {
     waiters: Waiters,
+    /// Written to instead of the generation in use.
+    generation: Option<i64>,
 }
 
 /// The rows of one batch.
@@ -27,7 +30,18 @@ struct Rows {
 
 impl Projection {
     pub(super) fn new(waiters: Waiters) -> Self {
-        Self { waiters }
+        Self {
+            waiters,
+            generation: None,
+        }
+    }
+
+    /// Writes to a generation that is not in use, so that nobody waits for it.
+    pub(super) fn apart(generation: i64) -> Self {
+        Self {
+            waiters: Waiters::default(),
+            generation: Some(generation),
+        }
     }
 }
 
@@ -51,8 +65,13 @@ impl Decider for Projection {
                 Ok(decision)
             })
             .collect::<Result<_, DecideError>>()?;
-        write_views(tx, &rows.views).await?;
-        write_history(tx, &rows.history).await?;
+        // After all that needs no database: a switch waits for this batch from here on, and it for a switch.
+        let generation = match self.generation {
+            Some(generation) => generation,
+            None => generation::in_use(tx).await?,
+        };
+        write_views(tx, generation, &rows.views).await?;
+        write_history(tx, generation, &rows.history).await?;
         Ok(decisions)
     }
 
@@ -81,18 +100,27 @@ impl Rows {
             offset: change.record.offset,
             recorded_at: time,
         });
-        let row = self.views.entry(change.order_id()).or_insert(ViewRow {
-            status: change.status,
-            reason: String::new(),
-            content: String::new(),
-            created_at: time,
-            updated_at: time,
-        });
-        if change.heading.status == change.status {
-            row.reason = reason;
-            row.updated_at = time;
-        }
-        row.status = change.status;
+        let named = change.heading.status == change.status;
+        let reason = if named { reason } else { String::new() };
+        let row = match self.views.entry(change.order_id()) {
+            Entry::Vacant(place) => place.insert(ViewRow {
+                status: change.status,
+                reason,
+                content: String::new(),
+                created_at: time,
+                updated_at: time,
+            }),
+            Entry::Occupied(place) => {
+                let row = place.into_mut();
+                // As the statement does with the row of an earlier batch.
+                if row.status != change.status {
+                    (row.status, row.reason, row.updated_at) = (change.status, reason, time);
+                } else if row.reason.is_empty() {
+                    row.reason = reason;
+                }
+                row
+            }
+        };
         if row.content.is_empty() {
             row.content = content;
         }

@@ -11,12 +11,16 @@ mod idempotency;
 mod interleavings;
 mod keeping;
 mod listing;
+mod migrating;
 mod outages;
 mod process;
 mod projection;
 mod reading;
+mod rebuilding;
+mod rebuilding_log;
 mod streaming;
 mod support;
+mod switching;
 mod unfinished;
 mod waiting;
 
@@ -30,11 +34,15 @@ test_support::main!(
     interleavings,
     keeping,
     listing,
+    migrating,
     outages,
     process,
     projection,
     reading,
+    rebuilding,
+    rebuilding_log,
     streaming,
+    switching,
     unfinished,
     waiting,
 );

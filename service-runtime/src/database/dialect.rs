@@ -28,6 +28,15 @@ impl Dialect {
         }
     }
 
+    /// Appended to a `SELECT` whose rows stay as they are until the end of the transaction, while others may read
+    /// them in the same way. Empty on SQLite, as for [`for_update`](Self::for_update).
+    pub fn for_share(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR SHARE",
+        }
+    }
+
     /// Appended to a `SELECT` that locks rows and leaves out those that another transaction holds.
     pub fn skip_locked(self) -> &'static str {
         match self {

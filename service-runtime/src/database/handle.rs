@@ -83,14 +83,14 @@ impl Database {
     /// database takes too long.
     pub async fn begin(&self) -> Result<Tx, DatabaseError> {
         let Some(writer) = &self.writer else {
-            return Ok(Tx::new(self.pool.begin().await?, None));
+            return Ok(Tx::new(self.pool.begin().await?, None, self.dialect));
         };
         let permit = timeout(self.acquire_timeout, Arc::clone(writer).acquire_owned())
             .await
             .map_err(|_| DatabaseError::WriterBusy(self.acquire_timeout))?
             .map_err(|_| sqlx::Error::PoolClosed)?;
         let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Tx::new(transaction, Some(permit)))
+        Ok(Tx::new(transaction, Some(permit), self.dialect))
     }
 
     /// The pool, for reads.

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use sqlx::{Any, AnyConnection, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::DatabaseError;
+use super::{DatabaseError, Dialect};
 
 /// A write transaction of [`Database::begin`](super::Database::begin); rolled back when dropped.
 ///
@@ -16,17 +16,25 @@ pub struct Tx {
     // Dropped in this order: the roll-back starts before the next writer may.
     inner: Transaction<'static, Any>,
     _writer: Option<OwnedSemaphorePermit>,
+    dialect: Dialect,
 }
 
 impl Tx {
     pub(super) fn new(
         inner: Transaction<'static, Any>,
         writer: Option<OwnedSemaphorePermit>,
+        dialect: Dialect,
     ) -> Self {
         Self {
             inner,
             _writer: writer,
+            dialect,
         }
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Makes the changes durable.

@@ -22,6 +22,9 @@ pub enum ReadError {
     /// The end was not reached in time.
     #[error("the log was not read to its end within {0:?}")]
     TimedOut(Duration),
+    /// Records that should be read are not there any more.
+    #[error("records of the log were deleted before they were read")]
+    Deleted,
     /// The reading thread ended early.
     #[error("reading the log was cut off")]
     CutOff,
@@ -90,7 +93,7 @@ fn read_blocking(
 }
 
 /// What passes while brokers come and go: librdkafka knows by itself where to turn next.
-fn may_pass(error: &KafkaError) -> bool {
+pub(super) fn may_pass(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
         AllBrokersDown, BrokerTransportFailure, DestroyBroker, LeaderNotAvailable,
         NotLeaderForPartition, OffsetNotAvailable, OperationTimedOut, Resolve,

@@ -13,6 +13,7 @@ mod lag;
 pub mod letters;
 mod log_ends;
 mod log_reader;
+mod log_replay;
 mod placement;
 mod producer;
 mod progress;
@@ -26,6 +27,7 @@ pub use handler::{Assigned, BatchHandler, Interruption, LoopError, LoopSettings,
 pub use lag::{PartitionLag, group_lag};
 pub use log_ends::LogEnds;
 pub use log_reader::{ReadError, read_all};
+pub use log_replay::{LogReplay, Offsets, ReplaySource};
 pub use placement::{Placement, placements};
 pub use producer::{Delivered, Delivery, EventProducer, KafkaProducer, NewRecord, ProduceError};
 pub use progress::Progress;

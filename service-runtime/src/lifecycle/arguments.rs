@@ -23,6 +23,8 @@ pub(super) enum Task {
         /// How long the cluster is waited for.
         timeout: Duration,
     },
+    /// Run a command that only this service has.
+    Tool { name: String, arguments: ArgMatches },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -32,13 +34,16 @@ pub(super) struct Arguments {
     pub(super) task: Task,
 }
 
-/// Reads the command line; the error is the help or version text when that was asked for.
+/// Reads the command line, which may also name one of `tools`; the error is the help or version text when that
+/// was asked for.
 pub(super) fn parse(
     name: &'static str,
     version: &'static str,
+    tools: impl IntoIterator<Item = Command>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Arguments, clap::Error> {
-    let matches = command(name, version).try_get_matches_from(arguments)?;
+    let command = command(name, version).subcommands(tools);
+    let matches = command.try_get_matches_from(arguments)?;
     let config = matches.get_one::<PathBuf>("config").cloned();
     let task = match matches.subcommand() {
         Some(("healthcheck", matches)) => Task::Healthcheck(match matches.get_flag("live") {
@@ -46,6 +51,10 @@ pub(super) fn parse(
             false => Probe::Ready,
         }),
         Some(("topics", matches)) => topics(matches),
+        Some((tool, matches)) => Task::Tool {
+            name: tool.to_owned(),
+            arguments: matches.clone(),
+        },
         _ if matches.get_flag("print-config") => Task::PrintConfig,
         _ => Task::Run,
     };
@@ -106,7 +115,9 @@ mod tests {
 
     fn task(line: &str) -> Task {
         let arguments = line.split_whitespace().map(OsString::from);
-        parse("service", "1.2.3", arguments).unwrap().task
+        let tool =
+            Command::new("tidy").arg(Arg::new("hard").long("hard").action(ArgAction::SetTrue));
+        parse("service", "1.2.3", [tool], arguments).unwrap().task
     }
 
     #[test]
@@ -134,10 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn a_command_of_the_service_itself_comes_with_its_arguments() {
+        let Task::Tool { name, arguments } = task("service tidy --hard") else {
+            panic!("another task");
+        };
+        assert_eq!((name.as_str(), arguments.get_flag("hard")), ("tidy", true));
+    }
+
+    #[test]
     fn the_file_with_settings_may_stand_before_or_after_the_command() {
         for line in ["s --config a.toml topics", "s topics --config a.toml"] {
             let arguments = line.split_whitespace().map(OsString::from);
-            let config = parse("s", "1", arguments).unwrap().config;
+            let config = parse("s", "1", [], arguments).unwrap().config;
             assert_eq!(config, Some(PathBuf::from("a.toml")), "{line}");
         }
     }

@@ -15,6 +15,7 @@ use super::{
     arguments::{Arguments, Task, parse},
     healthcheck::{self, Probe},
     supervisor::{CLEAN, FAILED, listen, supervise},
+    tool::{self, Tool},
     topics,
 };
 use crate::service::CommonConfig;
@@ -47,8 +48,39 @@ where
     R: FnOnce(C, Shutdown) -> F + Send + 'static,
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
-    let environment = std::env::vars_os();
-    ExitCode::from(start(name, version, std::env::args_os(), environment, run))
+    main_with(name, version, run, Vec::new())
+}
+
+/// As [`main`], for a service that has commands of its own.
+pub fn main_with<C, R, F>(
+    name: &'static str,
+    version: &'static str,
+    run: R,
+    tools: Vec<Tool<C>>,
+) -> ExitCode
+where
+    C: ServiceConfig,
+    R: FnOnce(C, Shutdown) -> F + Send + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let program = Program {
+        name,
+        version,
+        tools,
+    };
+    ExitCode::from(start(
+        program,
+        std::env::args_os(),
+        std::env::vars_os(),
+        run,
+    ))
+}
+
+/// What a program is besides its service.
+pub(super) struct Program<C> {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+    pub(super) tools: Vec<Tool<C>>,
 }
 
 /// Makes rustls use ring. Must come before the first TLS connection: with two providers linked in,
@@ -63,8 +95,7 @@ pub fn install_crypto() {
 }
 
 pub(super) fn start<C, R, F>(
-    name: &'static str,
-    version: &'static str,
+    program: Program<C>,
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     run: R,
@@ -75,7 +106,13 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     install_crypto();
-    let Arguments { config, task } = match parse(name, version, arguments) {
+    let Program {
+        name,
+        version,
+        tools,
+    } = program;
+    let commands = tools.iter().map(|tool| tool.command.clone());
+    let Arguments { config, task } = match parse(name, version, commands, arguments) {
         Ok(arguments) => arguments,
         Err(message) => {
             let printed = message.print();
@@ -105,7 +142,30 @@ where
                 FAILED
             })
         }
+        Task::Tool {
+            name: named,
+            arguments,
+        } => {
+            let tool = tools.into_iter().find(|tool| tool.name() == named);
+            run_tool(config, tool, arguments).unwrap_or_else(|error| {
+                written(writeln!(io::stderr(), "{name}: {error:#}"), FAILED)
+            })
+        }
     }
+}
+
+fn run_tool<C: ServiceConfig>(
+    config: C,
+    tool: Option<Tool<C>>,
+    arguments: clap::ArgMatches,
+) -> anyhow::Result<u8> {
+    // Only those that were given are parsed.
+    let tool = tool.context("no such command")?;
+    telemetry::init(&config.process().log);
+    let lifecycle = config.process().lifecycle.clone();
+    let shutdown = Shutdown::new();
+    let work = (tool.work)(config, arguments, shutdown.clone());
+    tool::run(&lifecycle, &shutdown, work)
 }
 
 fn run_service<C, R, F>(name: &'static str, version: &'static str, config: C, run: R) -> u8

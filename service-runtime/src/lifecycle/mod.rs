@@ -5,11 +5,11 @@
 //! `SHUTDOWN_TIMEOUT` to finish what it began. A second signal ends the process at once.
 //!
 //! Besides running, every service can check the health of its own running process and create the
-//! topics; both take the same settings as the service.
+//! topics; both take the same settings as the service. A service may have a [`Tool`] of its own beside them.
 //!
 //! Exit codes: 0 clean end, 1 failure, unhealthy, or a drain that took too long, 2 unusable command
 //! line or configuration, 128 + signal number after a second signal, or after a first one while
-//! `topics` waits for the cluster.
+//! `topics` waits for the cluster or a tool was at work. A tool may have further ones.
 
 mod arguments;
 mod config;
@@ -19,8 +19,10 @@ mod shutdown;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod topics;
 
 pub use config::{LifecycleConfig, ProcessConfig, ServiceConfig};
-pub use entry::{install_crypto, main};
+pub use entry::{install_crypto, main, main_with};
 pub use shutdown::{Part, Shutdown};
+pub use tool::{Tool, ToolEnd};

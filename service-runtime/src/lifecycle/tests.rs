@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{ProcessConfig, ServiceConfig, Shutdown, entry::start};
+use super::{
+    ProcessConfig, ServiceConfig, Shutdown, Tool, ToolEnd,
+    entry::{Program, start},
+};
 use crate::{
     config::{Reader, SecretString},
     service::CommonConfig,
@@ -58,6 +61,20 @@ async fn service(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A command of this service alone.
+async fn tidy(config: Config, _: clap::ArgMatches, shutdown: Shutdown) -> anyhow::Result<ToolEnd> {
+    println!("tidying");
+    match config.mode.as_str() {
+        "fail" => anyhow::bail!("too much dust"),
+        "done" => Ok(ToolEnd::Code(4)),
+        _ => {
+            shutdown.cancelled().await;
+            println!("left as it was");
+            Ok(ToolEnd::Interrupted)
+        }
+    }
+}
+
 /// In the child process: runs as a service with the arguments of the parent and exits; a process
 /// that hangs ends with a code that no test expects.
 fn be_the_service_if_child() {
@@ -68,7 +85,12 @@ fn be_the_service_if_child() {
         });
         let arguments = ["test"].into_iter().chain(arguments.split_whitespace());
         let arguments = arguments.map(OsString::from);
-        let code = start("test-service", "1.2.3", arguments, env::vars_os(), service);
+        let program = Program {
+            name: "test-service",
+            version: "1.2.3",
+            tools: vec![Tool::new(clap::Command::new("tidy"), tidy)],
+        };
+        let code = start(program, arguments, env::vars_os(), service);
         std::process::exit(code.into());
     }
 }
@@ -324,4 +346,31 @@ fn sigterm_ends_the_wait_for_a_cluster_with_143() {
         "{output}"
     );
     assert!(asked.elapsed() < Duration::from_secs(5), "{output}");
+}
+
+#[test]
+fn a_tool_decides_its_exit_code_and_a_failure_is_1_with_its_reason() {
+    be_the_service_if_child();
+    let name = "a_tool_decides_its_exit_code_and_a_failure_is_1_with_its_reason";
+    let (code, output) = run(name, "tidy", &[("MODE", "done")]);
+    assert_eq!(code, Some(4), "{output}");
+    assert!(!output.contains("started"), "{output}");
+    let (code, output) = run(name, "tidy", &[("MODE", "fail")]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("test-service: too much dust\n"), "{output}");
+}
+
+#[test]
+fn a_signal_asks_a_tool_to_end_and_gives_it_its_code() {
+    be_the_service_if_child();
+    let name = "a_signal_asks_a_tool_to_end_and_gives_it_its_code";
+    for (signal, expected) in [("-TERM", 143), ("-INT", 130)] {
+        let mut child = spawn(name, "tidy", &[]);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        wait_for(&mut stdout, "tidying");
+        send(signal, &child);
+        let (code, output) = finish(child, stdout);
+        assert_eq!(code, Some(expected), "{output}");
+        assert!(output.contains("left as it was"), "{output}");
+    }
 }

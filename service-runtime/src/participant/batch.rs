@@ -182,7 +182,7 @@ pub(super) async fn dead_letter<D: Decider>(
     Ok(())
 }
 
-fn order_ids(kinds: &[Kind], partitions: i32) -> BTreeMap<OrderId, PartitionId> {
+pub(super) fn order_ids(kinds: &[Kind], partitions: i32) -> BTreeMap<OrderId, PartitionId> {
     kinds
         .iter()
         .filter_map(Kind::heading)
@@ -195,7 +195,7 @@ fn order_ids(kinds: &[Kind], partitions: i32) -> BTreeMap<OrderId, PartitionId> 
         .collect()
 }
 
-fn changes<'a>(
+pub(super) fn changes<'a>(
     batch: &Batch<'a>,
     plan: &Plan,
     orders: &BTreeMap<OrderId, PartitionId>,

@@ -7,7 +7,7 @@ use super::batch::{
     Batch, BatchError, Failure, Lettered, Mode, TRANSACTION_LIMIT, dead_letter, process,
 };
 use super::decider::Decider;
-use super::plan::{Kind, kind_of};
+use super::plan::{Kind, kind_of, pieces};
 use crate::database::within;
 use crate::health::Component;
 use crate::kafka::{Assigned, BatchHandler, Interruption, Record, Start};
@@ -168,11 +168,15 @@ impl<D: Decider> BatchHandler for Handler<D> {
             .map(|record| kind_of(record, partitions, group))
             .collect();
         self.dead_letter_bad(records, &kinds).await?;
-        self.settle(Batch {
-            records,
-            kinds: &kinds,
-        })
-        .await?;
+        let mut begin = 0;
+        for end in pieces(&kinds) {
+            self.settle(Batch {
+                records: &records[begin..end],
+                kinds: &kinds[begin..end],
+            })
+            .await?;
+            begin = end;
+        }
         self.lettered.clear();
         Ok(())
     }

@@ -22,6 +22,8 @@ mod job_outcome;
 mod locked;
 mod outcome;
 mod plan;
+mod replay;
+mod replay_log;
 mod settings;
 mod store;
 mod sweep;
@@ -38,6 +40,10 @@ pub use decider::{Change, DecideError, Decider, Decision};
 pub use gate::ReadPastEnd;
 pub use job_outcome::{OutcomeHandler, WithOutcomes};
 pub use locked::{Locked, LockedOrder, Settlement, StoredOutcome};
+pub use replay::{Folded, Replay, ReplayBatch};
+pub use replay_log::{
+    ReplayError, ReplayLog, lock_folded, lock_positions, open_log, read_positions, set_folded,
+};
 pub use settings::ParticipantSettings;
 pub use store::log_partitions;
 pub use sweep::SweepSettings;
@@ -45,8 +51,9 @@ pub use sweep::SweepSettings;
 use crate::database::{Database, within};
 use crate::health::{Component, Health};
 use crate::kafka::{
-    ConsumerLoop, DeadLetters, Interruption, KafkaConfig, KafkaProducer, LogEnds, LoopError,
-    LoopSettings, PartitionId, Progress, TopicSpec, cluster_id, ensure_topics, partition_count,
+    BatchHandler as _, ConsumerLoop, DeadLetters, Interruption, KafkaConfig, KafkaProducer,
+    LogEnds, LoopError, LoopSettings, PartitionId, Progress, Record, TopicSpec, cluster_id,
+    ensure_topics, partition_count,
 };
 use crate::lifecycle::Shutdown;
 use plan::{Kind, Plan};
@@ -214,6 +221,21 @@ impl<D: Decider> Participant<D> {
         }
     }
 
+    /// Gives these records their effect as the running participant does: one batch of a log of so many partitions,
+    /// without a consumer. For tests of what deciders write, and of what is made of that.
+    ///
+    /// # Errors
+    /// Those of the loop's handler.
+    pub async fn handle(&self, partitions: i32, records: &[Record]) -> Result<(), Interruption> {
+        self.shared.identity.get_or_init(|| LogIdentity {
+            cluster_id: String::new(),
+            topic: self.shared.topic.clone(),
+            partitions,
+        });
+        let mut handler = handler::Handler::new(Arc::clone(&self.shared), self.loop_health.clone());
+        handler.handle(records).await
+    }
+
     /// Creates the topics and identifies the log, waiting for broker and database as long as it
     /// takes. `false`: shut down meanwhile.
     async fn wait_for_log(&self, shutdown: &Shutdown) -> Result<bool, LoopError> {
@@ -285,21 +307,26 @@ impl<D: Decider> Participant<D> {
             .await
             .map_err(|error| Interruption::Unavailable(format!("database: {error}")))?;
         if known != found {
-            return Err(Interruption::Stop(format!(
-                "the database was filled from another log: it knows cluster {} topic {} with {} partitions, \
-                 the broker has cluster {} topic {} with {}; more partitions need a new topic",
-                known.cluster_id,
-                known.topic,
-                known.partitions,
-                found.cluster_id,
-                found.topic,
-                found.partitions
-            )));
+            return Err(Interruption::Stop(other_log(&known, &found)));
         }
         // The first one wins; a second look found the same.
         self.shared.identity.get_or_init(|| found);
         Ok(())
     }
+}
+
+/// What an operator reads who has put a database and a log together that do not belong together.
+fn other_log(known: &LogIdentity, found: &LogIdentity) -> String {
+    format!(
+        "the database was filled from another log: it knows cluster {} topic {} with {} partitions, \
+         the broker has cluster {} topic {} with {}; more partitions need a new topic",
+        known.cluster_id,
+        known.topic,
+        known.partitions,
+        found.cluster_id,
+        found.topic,
+        found.partitions
+    )
 }
 
 impl<D> Shared<D> {

@@ -45,6 +45,26 @@ pub(super) fn kind_of(record: &Record, partitions: i32, group: &str) -> Kind {
     }
 }
 
+/// Cuts records into pieces to fold one after the other: a redrive takes effect only where the decision of an earlier
+/// piece had failed, however many records are read at once. Returns where each piece ends.
+pub(super) fn pieces(kinds: &[Kind]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (index, kind) in kinds.iter().enumerate() {
+        let Some(heading) = kind.heading() else {
+            continue;
+        };
+        let again = !seen.insert(heading.order_id);
+        if again && matches!(kind, Kind::Redriven(_)) {
+            ends.push(index);
+            seen.clear();
+            seen.insert(heading.order_id);
+        }
+    }
+    ends.push(kinds.len());
+    ends
+}
+
 /// A row of `participant_orders`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OrderRow {
@@ -225,6 +245,26 @@ mod tests {
         assert_eq!(plan.steps.len(), 1);
         assert_eq!(plan.steps[0].status, Rejected);
         assert_eq!(row.state.status(), Some(Rejected));
+    }
+
+    #[test]
+    fn a_redrive_is_not_folded_together_with_what_it_redrives() {
+        use OrderStatus::Pending;
+        let records = [
+            record(order("a"), Pending),
+            redriven(order("b"), Pending, "stock"),
+            redriven(order("a"), Pending, "stock"),
+            redriven(order("a"), Pending, "email"),
+            redriven(order("a"), Pending, "stock"),
+            record(order("b"), Pending),
+        ];
+        let kinds: Vec<Kind> = records
+            .iter()
+            .map(|record| kind_of(record, PARTITIONS, "stock"))
+            .collect();
+        assert_eq!(pieces(&kinds), [2, 4, 6]);
+        assert_eq!(pieces(&kinds[..2]), [2]);
+        assert_eq!(pieces(&[]), [0]);
     }
 
     #[test]

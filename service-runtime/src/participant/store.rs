@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use base_domains::{EncodedEvent, OrderId, OrderState, OrderStatus};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::plan::OrderRow;
 use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
-use crate::kafka::PartitionId;
+use crate::kafka::{Offsets, PartitionId};
 
 /// Which log the rows of a participant were folded from (rules R4 and R6).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Most orders of one statement here: with seven parameters each it stays below SQLite's limit.
+    pub(super) const AT_A_TIME: usize = 4_000;
+
     /// Makes the rows exist and locks them, both in sorted order (rule R1).
     pub(super) async fn lock_orders(
         &self,
@@ -164,6 +168,44 @@ impl Store {
         Ok(())
     }
 
+    /// All positions, locked in the order in which batches write them.
+    pub(super) async fn lock_positions(&self, tx: &mut Tx) -> Result<Offsets, DatabaseError> {
+        sqlx::query(AssertSqlSafe(format!(
+            "SELECT partition_id FROM participant_positions WHERE participant = $1 \
+             ORDER BY partition_id{}",
+            self.dialect.for_update()
+        )))
+        .bind(self.participant)
+        .fetch_all(&mut **tx)
+        .await?;
+        // Those that were waited for have moved on since.
+        positions(tx, self.participant).await
+    }
+
+    /// Sets the folded status of these orders and leaves everything else of their rows.
+    pub(super) async fn set_folded(
+        &self,
+        tx: &mut Tx,
+        orders: &BTreeMap<OrderId, OrderStatus>,
+    ) -> Result<(), DatabaseError> {
+        let orders: Vec<_> = orders.iter().collect();
+        for chunk in orders.chunks(Self::AT_A_TIME) {
+            let update = format!(
+                "WITH v(order_id, status, state_rank) AS (VALUES {}) \
+                 UPDATE participant_orders SET status = v.status, state_rank = v.state_rank \
+                 FROM v WHERE participant_orders.participant = $1 AND participant_orders.order_id = v.order_id",
+                sql::rows(chunk.len(), &["TEXT", "TEXT", "BIGINT"], 2)
+            );
+            let mut query = sqlx::query(AssertSqlSafe(update)).bind(self.participant);
+            for (order_id, status) in chunk {
+                let (name, rank) = (status.as_str(), status.rank());
+                query = query.bind(order_id.to_string()).bind(name).bind(rank);
+            }
+            query.execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
     /// The next offset that the database stands at; 0 when nothing was read.
     pub(super) async fn position(
         &self,
@@ -253,12 +295,7 @@ impl Store {
         .bind(self.participant)
         .fetch_one(&mut *tx)
         .await?;
-        let partitions: i64 = row.try_get(2)?;
-        let known = LogIdentity {
-            cluster_id: row.try_get(0)?,
-            topic: row.try_get(1)?,
-            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
-        };
+        let known = log_identity(&row)?;
         tx.commit().await?;
         Ok(known)
     }
@@ -273,18 +310,59 @@ pub async fn log_partitions(
     database: &Database,
     participant: &str,
 ) -> Result<Option<i32>, DatabaseError> {
-    let row = sqlx::query("SELECT partitions FROM participant_logs WHERE participant = $1")
-        .bind(participant)
-        .fetch_optional(database.pool())
-        .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let partitions: i64 = row.try_get(0)?;
-    Ok(Some(i32::try_from(partitions).unwrap_or(i32::MAX)))
+    let known = identity(database, participant).await?;
+    Ok(known.map(|known| known.partitions))
 }
 
-fn order_row(row: &sqlx::any::AnyRow) -> Result<(OrderId, OrderRow), DatabaseError> {
+/// Which log `participant` has read, if it has looked at one.
+pub(super) async fn identity(
+    database: &Database,
+    participant: &str,
+) -> Result<Option<LogIdentity>, DatabaseError> {
+    let row = sqlx::query(
+        "SELECT cluster_id, topic, partitions FROM participant_logs WHERE participant = $1",
+    )
+    .bind(participant)
+    .fetch_optional(database.pool())
+    .await?;
+    row.map(|row| log_identity(&row)).transpose()
+}
+
+/// How far each partition was read.
+pub(super) async fn positions(
+    connection: &mut AnyConnection,
+    participant: &str,
+) -> Result<Offsets, DatabaseError> {
+    let rows = sqlx::query(
+        "SELECT partition_id, next_offset FROM participant_positions WHERE participant = $1",
+    )
+    .bind(participant)
+    .fetch_all(connection)
+    .await?;
+    let position = |row: &AnyRow| {
+        let partition: i64 = row.try_get(0)?;
+        let partition = PartitionId::try_from(partition);
+        Ok((
+            partition.map_err(|error| sqlx::Error::Decode(error.into()))?,
+            row.try_get(1)?,
+        ))
+    };
+    Ok(rows
+        .iter()
+        .map(position)
+        .collect::<Result<_, sqlx::Error>>()?)
+}
+
+fn log_identity(row: &AnyRow) -> Result<LogIdentity, DatabaseError> {
+    let partitions: i64 = row.try_get(2)?;
+    Ok(LogIdentity {
+        cluster_id: row.try_get(0)?,
+        topic: row.try_get(1)?,
+        partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+    })
+}
+
+fn order_row(row: &AnyRow) -> Result<(OrderId, OrderRow), DatabaseError> {
     let text: String = row.try_get(1)?;
     let failed: i64 = row.try_get(3)?;
     Ok((
@@ -307,7 +385,7 @@ fn status(text: &str) -> Result<Option<OrderStatus>, DatabaseError> {
     Ok(Some(status))
 }
 
-fn order_id(row: &sqlx::any::AnyRow) -> Result<OrderId, DatabaseError> {
+fn order_id(row: &AnyRow) -> Result<OrderId, DatabaseError> {
     let text: String = row.try_get(0)?;
     text.parse()
         .map_err(|error: base_domains::ParseOrderIdError| {

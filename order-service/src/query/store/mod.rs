@@ -1,5 +1,7 @@
-//! SQL of the read model: `order_views` and `order_history`.
+//! SQL of the read model: `order_views` and `order_history`, and which generation of them is in use.
 
+pub(super) mod compare;
+pub(super) mod generation;
 mod read;
 mod steps;
 mod write;

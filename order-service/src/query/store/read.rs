@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::super::history::Entry;
 use super::super::page::{Cursor, Page, PageRequest};
 use super::super::view::{Content, OrderView};
+use super::generation::IN_USE;
 use crate::storage::{Storage, StorageError};
 
 /// What [`view`] reads.
@@ -19,7 +20,7 @@ pub(in crate::query) async fn find(
     order_id: OrderId,
 ) -> Result<Option<OrderView>, StorageError> {
     let row = sqlx::query(AssertSqlSafe(format!(
-        "SELECT {VIEW} FROM order_views WHERE order_id = $1"
+        "SELECT {VIEW} FROM order_views WHERE {IN_USE} AND order_id = $1"
     )))
     .bind(order_id.to_string())
     .fetch_optional(storage.database()?.pool())
@@ -76,7 +77,7 @@ fn select_page(request: &PageRequest) -> String {
         .map(|(n, condition)| {
             format!(
                 "SELECT * FROM (SELECT {VIEW}, order_id FROM order_views \
-                 WHERE {condition}{after} {ORDER}) AS part{n}"
+                 WHERE {IN_USE} AND {condition}{after} {ORDER}) AS part{n}"
             )
         })
         .collect();
@@ -88,10 +89,10 @@ pub(in crate::query) async fn history(
     storage: &Storage,
     order_id: OrderId,
 ) -> Result<Vec<Entry>, StorageError> {
-    let rows = sqlx::query(
+    let rows = sqlx::query(AssertSqlSafe(format!(
         "SELECT status, reason, partition_id, record_offset, recorded_at FROM order_history \
-         WHERE order_id = $1",
-    )
+         WHERE {IN_USE} AND order_id = $1"
+    )))
     .bind(order_id.to_string())
     .fetch_all(storage.database()?.pool())
     .await?;
@@ -106,7 +107,7 @@ pub(in crate::query) async fn oldest(
     status: OrderStatus,
 ) -> Result<Option<i64>, StorageError> {
     let select = format!(
-        "SELECT MIN(created_at) FROM order_views WHERE status = '{}'",
+        "SELECT MIN(created_at) FROM order_views WHERE {IN_USE} AND status = '{}'",
         status.as_str()
     );
     let row = sqlx::query(AssertSqlSafe(select))

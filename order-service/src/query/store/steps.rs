@@ -5,6 +5,7 @@ use service_runtime::participant::log_partitions;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::generation::IN_USE;
 use super::read::undecodable;
 use crate::query::PARTICIPANT;
 use crate::query::stream::{Position, Step};
@@ -18,7 +19,7 @@ pub(in crate::query) async fn newest(storage: &Storage) -> Result<Position, Stor
     let mut position = Position::default();
     for partition in 0..partitions(storage).await? {
         let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT MAX(record_offset) FROM order_history WHERE partition_id = {partition}"
+            "SELECT MAX(record_offset) FROM order_history WHERE {IN_USE} AND partition_id = {partition}"
         )))
         .fetch_one(storage.database()?.pool())
         .await?;
@@ -40,7 +41,7 @@ pub(in crate::query) async fn steps_after(
         .map(|partition| {
             format!(
                 "SELECT * FROM (SELECT {STEP}, recorded_at FROM order_history \
-                 WHERE partition_id = {partition} AND record_offset > ${} \
+                 WHERE {IN_USE} AND partition_id = {partition} AND record_offset > ${} \
                  ORDER BY record_offset LIMIT {AT_A_TIME}) AS part{partition}",
                 partition + 1
             )
@@ -81,7 +82,7 @@ pub(in crate::query) async fn steps_of(
     storage: &Storage,
     order_id: OrderId,
 ) -> Result<Vec<Step>, StorageError> {
-    let select = format!("SELECT {STEP} FROM order_history WHERE order_id = $1");
+    let select = format!("SELECT {STEP} FROM order_history WHERE {IN_USE} AND order_id = $1");
     let rows = sqlx::query(AssertSqlSafe(select))
         .bind(order_id.to_string())
         .fetch_all(storage.database()?.pool())

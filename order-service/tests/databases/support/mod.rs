@@ -6,6 +6,8 @@ mod orders;
 mod producer;
 mod running;
 mod stream;
+mod topic;
+mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub(crate) use orders::{HOUR, LONG_AGO, Orders};
 pub(crate) use producer::{Fake, Manner};
 pub(crate) use running::{Broker, Running, events_of};
 pub(crate) use stream::{EventStream, Told};
+pub(crate) use topic::{GROUP, Topic, execute, options, parts, rebuilt};
+pub(crate) use world::{World, order};
 
 /// Nothing that these tests wait for takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -195,5 +199,14 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until an answer is as it should be.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
