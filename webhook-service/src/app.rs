@@ -34,7 +34,7 @@ pub(crate) async fn run(
     let decider = WebhookDecider::new(database.dialect(), public_url, Arc::clone(&wakes));
     let participant = base.participant("webhook", Some("webhook"), &config.participant, decider);
     if settings.sender.policy.private_addresses {
-        tracing::warn!("Webhooks may lead to private addresses.");
+        tracing::info!("Webhooks may lead to private addresses.");
     }
     let api = Api {
         database: database.clone(),
