@@ -18,6 +18,7 @@ pub mod log;
 pub mod mail;
 pub mod pace;
 pub mod process;
+pub mod receiver;
 mod shared;
 pub mod stream;
 pub mod suite;

@@ -13,6 +13,7 @@ mod operator;
 mod order_flow;
 mod rebuild;
 mod streaming;
+mod webhooks;
 
 integration_tests::main!(
     commands,
@@ -24,5 +25,6 @@ integration_tests::main!(
     operator,
     order_flow,
     rebuild,
-    streaming
+    streaming,
+    webhooks
 );

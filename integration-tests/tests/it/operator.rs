@@ -210,7 +210,10 @@ async fn a_redriven_poison_record_has_its_effect_once_when_a_fixed_consumer_read
 }
 
 async fn a_user_and_an_operator_do_their_work_from_the_command_line() {
-    let mut system = System::start().await;
+    let mut system = SystemBuilder::new()
+        .set("SHIPPING_AUTO_DISPATCH", "false")
+        .start()
+        .await;
     let mut orderctl = Orderctl::of(&mut system).await;
     let port = system.process("stock-0").port().await;
     orderctl
@@ -218,14 +221,13 @@ async fn a_user_and_an_operator_do_their_work_from_the_command_line() {
         .push(("STOCK_URL", format!("http://127.0.0.1:{port}")));
 
     let line = [
-        "place", "--name", "notebook", "--qty", "2", "--price", "3.5", "--wait", "--until",
-        "RESERVED",
+        "place", "--name", "notebook", "--qty", "2", "--price", "3.5", "--wait", "--until", "PAID",
     ];
     let order = orderctl.json(&line).await;
     let order_id = order["orderId"].as_str().unwrap();
     assert_eq!(
         (&order["status"], &order["order"]["qty"]),
-        (&"RESERVED".into(), &2.into())
+        (&"PAID".into(), &2.into())
     );
     let sold_out = ["place", "--item", "sold out book:1:5", "--wait"];
     let rejected = orderctl.run(&sold_out).await;
@@ -247,11 +249,11 @@ async fn a_user_and_an_operator_do_their_work_from_the_command_line() {
     let stock = orderctl.json(&["stock", "get", "notebook"]).await;
     assert_eq!(stock["reserved"], 2);
     let list = orderctl
-        .json(&["list", "--status", "RESERVED", "--all"])
+        .json(&["list", "--status", "PAID", "--all"])
         .await;
     assert_eq!(list["orders"], json!([order]));
     let history = orderctl.run(&["get", order_id, "--history"]).await;
-    assert_eq!(history.stdout.lines().count(), 3, "{history:?}");
+    assert_eq!(history.stdout.lines().count(), 4, "{history:?}");
 
     // The rejected one has ended, so its stream does as well.
     let all = orderctl.json(&["list", "--status", "REJECTED"]).await;
@@ -263,7 +265,17 @@ async fn a_user_and_an_operator_do_their_work_from_the_command_line() {
     );
     assert_eq!(watched.code, Some(0));
 
-    system.mails(order_id, 1).await;
+    let cancelled = orderctl.json(&["cancel", order_id]).await;
+    assert_eq!(
+        (&cancelled["status"], &cancelled["reason"]),
+        (&"CANCELLED".into(), &"cancelled_on_request".into())
+    );
+    assert_eq!(orderctl.json(&["cancel", order_id]).await, cancelled);
+    let late = orderctl.run(&["cancel", ended]).await;
+    assert_eq!(late.code, Some(4), "{late:?}");
+    assert!(late.stderr.contains("REJECTED"), "{late:?}");
+
+    system.mails(order_id, 3).await;
     let jobs = orderctl
         .json(&["jobs", "list", "email", "--order", order_id])
         .await;
