@@ -1,4 +1,4 @@
-//! SQL of the participant: folded orders, stored outcomes, positions, and which log it all is of.
+//! SQL of the participant: folded orders, stored outcomes, and which log it all is of.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,15 @@ pub(super) struct LogIdentity {
     pub(super) partitions: i32,
 }
 
+/// An outcome that stands for none.
+pub(super) const NO_OUTCOME: (i64, String) = (0, String::new());
+
 /// A changed row to write back.
 #[derive(Debug, Clone)]
 pub(super) struct ChangedRow<'a> {
     pub(super) order_id: OrderId,
     pub(super) row: &'a OrderRow,
-    /// `None` leaves the stored outcome as it is.
+    /// Rank and text; `None` leaves the stored outcome as it is, [`NO_OUTCOME`] drops it.
     pub(super) outcome: Option<(i64, String)>,
 }
 
@@ -119,8 +122,8 @@ impl Store {
         let update = format!(
             "WITH v(order_id, status, state_rank, outcome_rank, outcome, failure) AS (VALUES {}) \
              UPDATE participant_orders SET status = v.status, state_rank = v.state_rank, failure = v.failure, \
-             outcome_rank = CASE WHEN v.outcome = '' THEN participant_orders.outcome_rank ELSE v.outcome_rank END, \
-             outcome = CASE WHEN v.outcome = '' THEN participant_orders.outcome ELSE v.outcome END \
+             outcome_rank = CASE WHEN v.outcome_rank < 0 THEN participant_orders.outcome_rank ELSE v.outcome_rank END, \
+             outcome = CASE WHEN v.outcome_rank < 0 THEN participant_orders.outcome ELSE v.outcome END \
              FROM v WHERE participant_orders.participant = $1 AND participant_orders.order_id = v.order_id",
             sql::rows(
                 changed.len(),
@@ -130,7 +133,7 @@ impl Store {
         );
         let mut query = sqlx::query(AssertSqlSafe(update)).bind(self.participant);
         for change in changed {
-            let (outcome_rank, outcome) = change.outcome.clone().unwrap_or_default();
+            let (outcome_rank, outcome) = change.outcome.clone().unwrap_or((-1, String::new()));
             query = query
                 .bind(change.order_id.to_string())
                 .bind(change.row.state.status().map_or("", OrderStatus::as_str))
@@ -141,46 +144,6 @@ impl Store {
         }
         query.execute(&mut **tx).await?;
         Ok(())
-    }
-
-    /// Remembers the next offset of each partition (rule R6).
-    pub(super) async fn write_positions(
-        &self,
-        tx: &mut Tx,
-        next: &BTreeMap<PartitionId, i64>,
-    ) -> Result<(), DatabaseError> {
-        for (partition, offset) in next {
-            sqlx::query(
-                "INSERT INTO participant_positions (participant, partition_id, next_offset) VALUES ($1, $2, $3) \
-                 ON CONFLICT (participant, partition_id) DO UPDATE SET next_offset = excluded.next_offset \
-                 WHERE participant_positions.next_offset < excluded.next_offset",
-            )
-            .bind(self.participant)
-            .bind(i64::from(*partition))
-            .bind(*offset)
-            .execute(&mut **tx)
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// The next offset that the database stands at; 0 when nothing was read.
-    pub(super) async fn position(
-        &self,
-        database: &Database,
-        partition: PartitionId,
-    ) -> Result<i64, DatabaseError> {
-        let row = sqlx::query(
-            "SELECT next_offset FROM participant_positions WHERE participant = $1 AND partition_id = $2",
-        )
-        .bind(self.participant)
-        .bind(i64::from(partition))
-        .fetch_optional(database.pool())
-        .await?;
-        Ok(match row {
-            Some(row) => row.try_get(0)?,
-            None => 0,
-        })
     }
 
     /// The stored bytes of these orders' outcomes, in the order given.
@@ -211,19 +174,21 @@ impl Store {
             .collect()
     }
 
-    /// Orders of `partition` whose outcome was not read back yet, oldest ids first.
+    /// Orders of `partition` behind `after` whose outcome was not read back yet, oldest ids first.
     pub(super) async fn unconfirmed(
         &self,
         database: &Database,
         partition: PartitionId,
+        after: Option<OrderId>,
         limit: i64,
     ) -> Result<Vec<OrderId>, DatabaseError> {
         let rows = sqlx::query(
             "SELECT order_id FROM participant_orders WHERE participant = $1 AND home_partition = $2 \
-             AND outcome_rank > state_rank ORDER BY order_id LIMIT $3",
+             AND outcome_rank > state_rank AND order_id > $3 ORDER BY order_id LIMIT $4",
         )
         .bind(self.participant)
         .bind(i64::from(partition))
+        .bind(after.map_or_else(String::new, |after| after.to_string()))
         .bind(limit)
         .fetch_all(database.pool())
         .await?;
