@@ -7,6 +7,7 @@ mod database;
 mod jobs;
 mod outcomes;
 mod participant;
+mod replay;
 mod support;
 mod vanished;
 mod worker;
@@ -17,6 +18,7 @@ test_support::main!(
     jobs,
     outcomes,
     participant,
+    replay,
     vanished,
     worker
 );
