@@ -91,6 +91,8 @@ pub(crate) async fn world(database: TestDatabase, pieces: i64) -> World {
     config.common.kafka.bootstrap_servers = mock.bootstrap_servers();
     config.common.kafka.create_topics = false;
     config.common.kafka.fetch_wait_max = Duration::from_millis(20);
+    // The mock cluster keeps a member that left for so long.
+    config.common.kafka.session_timeout = Duration::from_secs(4);
     config.common.database = fresh.config.clone();
     config.catalogue = catalogue(&[("book order", pieces)]);
     World {
