@@ -142,6 +142,15 @@ impl World {
     /// Folds and decides about `events` in one transaction, like a batch of the participant: an event
     /// without effect is not decided about.
     pub(crate) async fn read(&self, events: &[Event]) -> Vec<Decision> {
+        self.read_as(events, false).await
+    }
+
+    /// The same for events that were there before the database, which is an older one.
+    pub(crate) async fn read_history(&self, events: &[Event]) -> Vec<Decision> {
+        self.read_as(events, true).await
+    }
+
+    async fn read_as(&self, events: &[Event], history: bool) -> Vec<Decision> {
         let mut tx = self.database.begin().await.unwrap();
         let mut changes = Vec::new();
         for event in events {
@@ -158,7 +167,11 @@ impl World {
             });
         }
         let decider = parts(&self.database).decider;
-        let decisions = decider.decide(&mut tx, &changes).await.unwrap();
+        let decisions = match history {
+            true => decider.decide_history(&mut tx, &changes).await,
+            false => decider.decide(&mut tx, &changes).await,
+        };
+        let decisions = decisions.unwrap();
         tx.commit().await.unwrap();
         decisions
     }
@@ -214,12 +227,16 @@ impl World {
 
     /// Leases the order's due charge or refund, or one whose lease has run out.
     pub(crate) async fn lease(&self, operation: Operation, order: &WireOrder) -> Option<Job> {
-        let id = job_id(operation, order.order_id);
+        self.lease_job(operation, &job_id(operation, order.order_id))
+            .await
+    }
+
+    pub(crate) async fn lease_job(&self, operation: Operation, id: &str) -> Option<Job> {
         // Nobody else's: the others fall due later.
         let now = "UPDATE jobs SET next_try_at = CASE WHEN job_id = $1 THEN 0 ELSE 9 END \
                    WHERE state = 'due'";
         sqlx::query(now)
-            .bind(&*id)
+            .bind(id)
             .execute(self.database.pool())
             .await
             .unwrap();
