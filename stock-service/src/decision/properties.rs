@@ -201,10 +201,10 @@ impl<'a> Model<'a> {
             }
             OrderStatus::Reserved | OrderStatus::Paid | OrderStatus::Shipped => {}
         }
-        if !self.held.contains(&number) {
-            if let Some(code) = self.adopt(number, readable) {
-                return Answer::Fails(code);
-            }
+        if !self.held.contains(&number)
+            && let Some(code) = self.adopt(number, readable)
+        {
+            return Answer::Fails(code);
         }
         if status == OrderStatus::Shipped {
             self.held.remove(&number);
