@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::gateway::Operation;
 use crate::job;
-use crate::payment::{Action, Payment};
+use crate::payment::{Action, Payment, State};
 use crate::store::Store;
 
 /// Why a charge that nobody began is not wanted any more.
@@ -31,7 +31,22 @@ struct Work {
     payments: BTreeMap<OrderId, Payment>,
     changed: BTreeSet<OrderId>,
     jobs: Vec<NewJob>,
-    withdraw: BTreeSet<OrderId>,
+    withdraw: BTreeMap<OrderId, Ending>,
+}
+
+/// Why a charge is taken back: home partition and time of the event.
+struct Ending {
+    home_partition: i32,
+    at: Option<i64>,
+}
+
+impl Ending {
+    fn new(change: &Change<'_>) -> Self {
+        Self {
+            home_partition: change.home_partition,
+            at: time(change),
+        }
+    }
 }
 
 impl PaymentDecider {
@@ -46,23 +61,59 @@ impl PaymentDecider {
         }
     }
 
+    /// Brings payments and jobs in line with `changes`; `history`: see [`Decider::decide_history`].
+    async fn answer(
+        &self,
+        tx: &mut Tx,
+        changes: &[Change<'_>],
+        history: bool,
+    ) -> Result<Vec<Decision>, DecideError> {
+        let orders: BTreeSet<OrderId> = changes
+            .iter()
+            .filter(|change| change.status != OrderStatus::Pending)
+            .map(Change::order_id)
+            .collect();
+        if orders.is_empty() {
+            return Ok(vec![Decision::Done; changes.len()]);
+        }
+        let mut work = Work {
+            payments: self.store.lock(tx, orders).await?,
+            ..Work::default()
+        };
+        let decisions = changes.iter().map(|change| work.fold(change));
+        let decisions = decisions.collect::<Result<Vec<_>, _>>()?;
+        self.write(tx, work, history).await?;
+        Ok(decisions)
+    }
+
     /// Writes what the changes came to. Whoever else writes these payments and jobs holds the lock of
     /// the order's row, except for leasing a job, which never waits: so whether a charge is taken back
     /// or begun is one update of its row.
-    async fn write(&self, tx: &mut Tx, mut work: Work) -> Result<(), DecideError> {
+    ///
+    /// Of history, that nobody began a charge is only what these rows know: the gateway is asked.
+    async fn write(&self, tx: &mut Tx, mut work: Work, history: bool) -> Result<(), DecideError> {
         let dialect = self.store.dialect;
         jobs::insert(tx, dialect, &work.jobs).await?;
         let id = |order_id: &OrderId| job::job_id(Operation::Charge, *order_id);
-        let charges: Vec<String> = work.withdraw.iter().map(id).collect();
+        let charges: Vec<String> = work.withdraw.keys().map(id).collect();
         let withdrawn = jobs::withdraw(tx, dialect, &charges, ENDED).await?;
-        for order_id in work.withdraw {
-            if withdrawn.contains(&id(&order_id))
-                && let Some(payment) = work.payments.get_mut(&order_id)
-            {
-                payment.withdrawn();
-                work.changed.insert(order_id);
+        let mut look_ups = Vec::new();
+        for (order_id, ending) in work.withdraw {
+            let Some(payment) = work.payments.get_mut(&order_id) else {
+                continue;
+            };
+            if !withdrawn.contains(&id(&order_id)) {
+                continue;
             }
+            if history && payment.state == State::Pending {
+                let Ending { home_partition, at } = ending;
+                look_ups.push(job::look_up(payment, home_partition, at)?);
+            } else {
+                payment.withdrawn();
+            }
+            work.changed.insert(order_id);
         }
+        jobs::insert(tx, dialect, &look_ups).await?;
         let changed = work
             .changed
             .iter()
@@ -95,7 +146,7 @@ impl Work {
                         self.changed.insert(order_id);
                     }
                     Action::Withdraw => {
-                        self.withdraw.insert(order_id);
+                        self.withdraw.insert(order_id, Ending::new(change));
                     }
                     _ => {}
                 }
@@ -134,7 +185,7 @@ impl Work {
             // Nothing changes if it is what this service appended.
             if payment.paid(&adopted.payment_id) == Action::Withdraw {
                 self.changed.insert(order_id);
-                self.withdraw.insert(order_id);
+                self.withdraw.insert(order_id, Ending::new(change));
             }
             return Ok(Decision::Done);
         }
@@ -158,22 +209,15 @@ impl Decider for PaymentDecider {
         tx: &mut Tx,
         changes: &[Change<'_>],
     ) -> Result<Vec<Decision>, DecideError> {
-        let orders: BTreeSet<OrderId> = changes
-            .iter()
-            .filter(|change| change.status != OrderStatus::Pending)
-            .map(Change::order_id)
-            .collect();
-        if orders.is_empty() {
-            return Ok(vec![Decision::Done; changes.len()]);
-        }
-        let mut work = Work {
-            payments: self.store.lock(tx, orders).await?,
-            ..Work::default()
-        };
-        let decisions = changes.iter().map(|change| work.fold(change));
-        let decisions = decisions.collect::<Result<Vec<_>, _>>()?;
-        self.write(tx, work).await?;
-        Ok(decisions)
+        self.answer(tx, changes, false).await
+    }
+
+    async fn decide_history(
+        &self,
+        tx: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        self.answer(tx, changes, true).await
     }
 
     fn committed(&self, changes: &[Change<'_>]) {

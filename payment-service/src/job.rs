@@ -20,6 +20,9 @@ use crate::gateway::{Answer, Operation, PaymentGateway, Request, Unknown};
 use crate::payment::{Action, Payment};
 use crate::store::Store;
 
+/// Why nothing came of a look-up.
+const NEVER_MADE: &str = "the gateway never had this charge";
+
 /// What a charge needs. It holds personal data: never log it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +31,13 @@ struct Charge {
     /// As RESERVED had it, for the event to append.
     order: WireOrder,
     traceparent: Option<String>,
+}
+
+/// What it takes to ask for a charge that may have been made.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sought {
+    amount_minor: i64,
 }
 
 /// What a refund needs.
@@ -42,6 +52,34 @@ struct Refund {
 #[must_use]
 pub fn job_id(operation: Operation, order_id: OrderId) -> String {
     format!("{operation}/{order_id}")
+}
+
+/// The id of the job that asks for an order's charge without making it. It is of the charges' kind.
+#[must_use]
+pub fn look_up_id(order_id: OrderId) -> String {
+    format!("{}/look-up", job_id(Operation::Charge, order_id))
+}
+
+fn is_look_up(job: &Job) -> bool {
+    job.job_id.ends_with("/look-up")
+}
+
+/// The question whether the charge of an order that ended at `age_from` was made, as far as the gateway
+/// knows. It is never made by asking.
+pub(crate) fn look_up(
+    payment: &Payment,
+    home_partition: i32,
+    age_from: Option<i64>,
+) -> Result<NewJob, DecideError> {
+    let payload = Sought {
+        amount_minor: payment.amount.minor(),
+    };
+    let charge = Operation::Charge;
+    let job = new_job(charge, payment, home_partition, &payload, age_from)?;
+    Ok(NewJob {
+        job_id: look_up_id(payment.order_id),
+        ..job
+    })
 }
 
 /// The charge of `order`, due since `age_from`.
@@ -136,6 +174,9 @@ impl<G: PaymentGateway> PaymentHandler<G> {
         // Without its text, which may quote the payload.
         let text = |error: serde_json::Error| format!("see its column {}", error.column());
         let (amount_minor, payment_id) = match self.operation {
+            Operation::Charge if is_look_up(job) => {
+                (job.payload_as::<Sought>().map_err(text)?.amount_minor, None)
+            }
             Operation::Charge => (job.payload_as::<Charge>().map_err(text)?.amount_minor, None),
             Operation::Refund => {
                 let refund: Refund = job.payload_as().map_err(text)?;
@@ -151,7 +192,11 @@ impl<G: PaymentGateway> PaymentHandler<G> {
         })
     }
 
-    async fn ask(&self, job: &Job, request: &Request) -> Result<Answer, Unknown> {
+    /// `None`: the gateway was only asked, and never had it.
+    async fn ask(&self, job: &Job, request: &Request) -> Result<Option<Answer>, Unknown> {
+        if is_look_up(job) {
+            return self.gateway.find(request).await;
+        }
         let age = job.leased_at.saturating_sub(job.known_since()).max(0);
         let age = Duration::from_millis(age.unsigned_abs());
         // The other half is for the clocks, and for what passes between the lease and the request. A
@@ -160,9 +205,9 @@ impl<G: PaymentGateway> PaymentHandler<G> {
             && let Some(known) = self.gateway.find(request).await?
             && self.is_final(&known)
         {
-            return Ok(known);
+            return Ok(Some(known));
         }
-        self.gateway.submit(request).await
+        self.gateway.submit(request).await.map(Some)
     }
 
     /// A declined refund moved nothing: an operator who retries it wants it to be asked for again.
@@ -185,22 +230,22 @@ impl<G: PaymentGateway> PaymentHandler<G> {
             return Ok(Settlement::done());
         }
         self.store.write(tx, std::slice::from_ref(&payment)).await?;
+        if action == Action::Refund {
+            let refund = refund(&payment, order.home_partition, Some(job.known_since()))?;
+            jobs::insert(tx, self.store.dialect, &[refund]).await?;
+        }
+        if !matches!(action, Action::Paid | Action::Reject) {
+            return Ok(Settlement::done());
+        }
         let charge: Charge = job.payload_as().map_err(bug)?;
-        let event = match action {
-            Action::Paid => {
-                OrderEvent::new(OrderStatus::Paid, charge.order).with_payment(WirePayment {
-                    payment_id: payment.payment_id.unwrap_or_default(),
-                    amount: payment.amount.to_wire(),
-                })
-            }
-            Action::Reject => OrderEvent::new(OrderStatus::Rejected, charge.order)
-                .with_reason(reason::PAYMENT_DECLINED),
-            Action::Refund => {
-                let refund = refund(&payment, order.home_partition, Some(job.known_since()))?;
-                jobs::insert(tx, self.store.dialect, &[refund]).await?;
-                return Ok(Settlement::done());
-            }
-            Action::None | Action::Withdraw => return Ok(Settlement::done()),
+        let event = if action == Action::Paid {
+            OrderEvent::new(OrderStatus::Paid, charge.order).with_payment(WirePayment {
+                payment_id: payment.payment_id.unwrap_or_default(),
+                amount: payment.amount.to_wire(),
+            })
+        } else {
+            OrderEvent::new(OrderStatus::Rejected, charge.order)
+                .with_reason(reason::PAYMENT_DECLINED)
         };
         Ok(Settlement::append(event).in_trace(charge.traceparent.as_deref()))
     }
@@ -223,11 +268,14 @@ impl<G: PaymentGateway> JobHandler for PaymentHandler<G> {
         let (order_id, operation) = (request.order_id, self.operation);
         match self.ask(job, &request).await {
             // An operator has to see it: the customer is owed money.
-            Ok(Answer::Declined { reason }) if operation == Operation::Refund => {
+            Ok(Some(Answer::Declined { reason })) if operation == Operation::Refund => {
                 tracing::error!(%order_id, "A refund was declined.");
                 JobResult::Dead { error: reason }
             }
-            Ok(answer) => {
+            Ok(None) => JobResult::Skipped {
+                reason: NEVER_MADE.to_owned(),
+            },
+            Ok(Some(answer)) => {
                 let answered = matches!(answer, Answer::Accepted { .. });
                 tracing::info!(%order_id, %operation, accepted = answered, "The gateway answered.");
                 done(&answer)
@@ -272,12 +320,19 @@ impl<G: PaymentGateway> OutcomeHandler for PaymentHandler<G> {
         job: &Job,
         result: &JobResult,
     ) -> Result<Settlement, DecideError> {
-        let Some(answer) = answer_of(self.operation, result)? else {
+        let answer = answer_of(self.operation, result)?;
+        let never_made = is_look_up(job) && matches!(result, JobResult::Skipped { .. });
+        if answer.is_none() && !never_made {
             return Ok(Settlement::done());
-        };
+        }
         let found = self.store.lock(tx, [order.order_id]).await?;
         let payment = found.into_values().next();
         let mut payment = payment.ok_or_else(|| bug("a job without a payment"))?;
+        let Some(answer) = answer else {
+            payment.withdrawn();
+            self.store.write(tx, &[payment]).await?;
+            return Ok(Settlement::done());
+        };
         match self.operation {
             Operation::Charge => self.settle_charge(tx, order, job, payment, &answer).await,
             Operation::Refund => {

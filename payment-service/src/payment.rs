@@ -5,6 +5,7 @@
 //! | none | RESERVED | pending | the charge is ordered |
 //! | none, pending | PAID that tells of a payment | charged | a charge not begun yet is taken back: this is history that is read again |
 //! | pending | REJECTED, CANCELLED | pending | the charge is taken back; it is skipped if nobody had begun it |
+//! | pending | the same, in history that is read again | pending | the charge is taken back, and the gateway is asked whether it has it: that nobody had begun it is only what an older database knows |
 //! | charged | REJECTED, CANCELLED | refunding | the refund is ordered |
 //!
 //! | state | answer | becomes | and |
@@ -13,6 +14,7 @@
 //! | pending | charged, order SHIPPED | charged | |
 //! | pending | charged, order REJECTED or CANCELLED | refunding | the refund is ordered |
 //! | pending | declined | declined | REJECTED, unless the order ended |
+//! | pending | only asked, and never had it | skipped | |
 //! | refunding, refund failed | refunded | refunded | |
 //! | refunding | refund declined | refund failed | an operator is needed: the job is dead |
 //!

@@ -35,6 +35,9 @@ struct Script {
     stop: AtomicBool,
     hang: AtomicBool,
     read_from: Mutex<Option<i64>>,
+    /// The batch that reaches this offset ends the loop.
+    stop_at: Mutex<Option<i64>>,
+    keep_committed: AtomicBool,
 }
 
 struct Scripted(Arc<Script>);
@@ -56,7 +59,9 @@ impl BatchHandler for Scripted {
         if self.0.hang.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        if self.0.stop.load(Ordering::SeqCst) {
+        let stop_at = self.0.stop_at.lock().unwrap().unwrap_or(i64::MAX);
+        let reached = batch.iter().any(|record| record.offset >= stop_at);
+        if reached || self.0.stop.load(Ordering::SeqCst) {
             return Err(Interruption::Stop("told to stop".to_owned()));
         }
         if self.0.down.load(Ordering::SeqCst) {
@@ -65,6 +70,10 @@ impl BatchHandler for Scripted {
         let mut handled = self.0.handled.lock().unwrap();
         handled.extend(batch.iter().map(|record| (record.partition, record.offset)));
         Ok(())
+    }
+
+    fn may_commit(&self, _: i32) -> bool {
+        !self.0.keep_committed.load(Ordering::SeqCst)
     }
 }
 
@@ -357,6 +366,41 @@ async fn a_partition_starts_where_the_handler_says() {
         (checked.committed, checked.begin, checked.end),
         (Some(10), 0, 10)
     );
+    member.leave().await.unwrap();
+}
+
+/// Rule R13: otherwise the rest of the history would not be known as such after a crash.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_ends_early_leaves_the_committed_offset_where_it_was() {
+    let cluster = cluster(1);
+    produce(&cluster.config, 0, 30).await;
+    let script = Arc::new(Script::default());
+    let member = join(&cluster.config, &script);
+    eventually("all", || script.count() == 30).await;
+    member.leave().await.unwrap();
+
+    let restored = Arc::new(Script::default());
+    *restored.read_from.lock().unwrap() = Some(4);
+    *restored.stop_at.lock().unwrap() = Some(14);
+    restored.keep_committed.store(true, Ordering::SeqCst);
+    let member = join(&cluster.config, &restored);
+    let ended = tokio::time::timeout(DEADLINE, member.running).await;
+    ended.unwrap().unwrap().unwrap_err();
+    assert!(restored.count() > 0, "nothing was read again");
+
+    let (replayed, next) = (Arc::new(Script::default()), Arc::new(Script::default()));
+    let member = join(&cluster.config, &replayed);
+    produce(&cluster.config, 0, 5).await;
+    eventually("the new ones", || replayed.count() >= 5).await;
+    assert_eq!(
+        replayed.checked.lock().unwrap()[0].committed,
+        Some(30),
+        "neither lower nor lost"
+    );
+    member.leave().await.unwrap();
+    let member = join(&cluster.config, &next);
+    eventually("the partition", || !next.checked.lock().unwrap().is_empty()).await;
+    assert_eq!(next.checked.lock().unwrap()[0].committed, Some(35));
     member.leave().await.unwrap();
 }
 

@@ -44,22 +44,21 @@ impl StockDecider {
 
     /// Locks and reads every row that the requests can change, reservations first.
     async fn lock(&self, tx: &mut Tx, requests: &[Request]) -> Result<Stock, DecideError> {
-        let orders = requests
-            .iter()
-            .filter(|request| request.action != Action::Keep)
-            .map(|request| request.order_id)
-            .collect();
+        let orders = requests.iter().map(|request| request.order_id).collect();
         let mut stock = Stock {
             reservations: self.store.lock_reservations(tx, &orders).await?,
             ..Stock::default()
         };
-        let wanted = wanted(requests, &stock);
         let claimed = match self.unknown {
             UnknownProduct::Reject => BTreeSet::new(),
             // The decision creates each of them, with its pieces.
-            UnknownProduct::Create(_) => self.store.claim(tx, &wanted).await?,
+            UnknownProduct::Create(_) => {
+                let new = |action: &Action| matches!(action, Action::Reserve(_));
+                self.store.claim(tx, &wanted(requests, &stock, new)).await?
+            }
         };
-        let products = wanted.into_iter().chain(held(requests, &stock)).collect();
+        let wanted = wanted(requests, &stock, |_| true).into_iter();
+        let products = wanted.chain(held(requests, &stock)).collect();
         stock.levels = self.store.lock_levels(tx, &products).await?;
         stock.levels.retain(|product, _| !claimed.contains(product));
         Ok(stock)
@@ -84,15 +83,17 @@ fn request(change: &Change<'_>) -> Request {
     }
 }
 
-/// Products that orders without a reservation ask for.
-fn wanted(requests: &[Request], stock: &Stock) -> BTreeSet<String> {
+/// Products that orders without a reservation are about, by those of their requests that `count`.
+fn wanted(
+    requests: &[Request],
+    stock: &Stock,
+    count: impl Fn(&Action) -> bool,
+) -> BTreeSet<String> {
     requests
         .iter()
         .filter(|request| !stock.reservations.contains_key(&request.order_id))
-        .filter_map(|request| match &request.action {
-            Action::Reserve(Ok(demand)) => demand.lines.as_ref(),
-            _ => None,
-        })
+        .filter(|request| count(&request.action))
+        .filter_map(|request| request.action.lines())
         .flat_map(|lines| lines.keys().cloned())
         .collect()
 }
@@ -101,7 +102,7 @@ fn wanted(requests: &[Request], stock: &Stock) -> BTreeSet<String> {
 fn held(requests: &[Request], stock: &Stock) -> BTreeSet<String> {
     requests
         .iter()
-        .filter(|request| matches!(request.action, Action::Release | Action::Ship))
+        .filter(|request| matches!(request.action, Action::Release | Action::Ship(_)))
         .filter_map(|request| stock.reservations.get(&request.order_id))
         .filter(|reservation| reservation.is_held())
         .flat_map(|reservation| reservation.lines.keys().cloned())

@@ -2,6 +2,9 @@
 //!
 //! - PENDING without a reservation holds all lines of the order or nothing, and says so by RESERVED
 //!   or REJECTED. While the reservation is held it says RESERVED again and moves nothing.
+//! - RESERVED, PAID and SHIPPED of an order without a reservation were decided by rows that are lost,
+//!   since the database is an older backup: the pieces are held, or gone, from now on. If there are not
+//!   enough, the decision fails as [`SHORTAGE`]: an operator sets the stock and redrives it.
 //! - REJECTED and CANCELLED give back what is held, SHIPPED lets it go; each once.
 //! - An order that ended never reserves: whatever was not held before is not held any more.
 //!
@@ -30,15 +33,21 @@ pub struct Request {
 /// See [`Request`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// PENDING: hold the lines of this order, or tell why the body cannot be read.
-    Reserve(Result<Demand, BadRecord>),
+    /// PENDING: hold the lines of this order, or reject it.
+    Reserve(Body),
     /// REJECTED or CANCELLED.
     Release,
-    /// SHIPPED.
-    Ship,
-    /// RESERVED or PAID.
-    Keep,
+    /// SHIPPED: the lines of this order are gone.
+    Ship(Body),
+    /// RESERVED or PAID: the lines of this order are held.
+    Hold(Body),
 }
+
+/// The order that an event carries, or why it cannot be read.
+pub type Body = Result<Demand, BadRecord>;
+
+/// Code of the decision about an order that the log says has its pieces, while there are not enough.
+pub const SHORTAGE: &str = "stock_shortage";
 
 /// What an order asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,13 +87,25 @@ pub struct Inconsistent {
 }
 
 impl Action {
-    /// What `status` asks for; the body is read only if it is needed.
+    /// What `status` asks for; the body is read only if it may be needed.
     pub fn new(status: OrderStatus, body: impl FnOnce() -> Result<OrderEvent, BadRecord>) -> Self {
+        let demand = || body().map(|event| event.order.into());
         match status {
-            OrderStatus::Pending => Self::Reserve(body().map(|event| event.order.into())),
-            OrderStatus::Reserved | OrderStatus::Paid => Self::Keep,
+            OrderStatus::Pending => Self::Reserve(demand()),
+            OrderStatus::Reserved | OrderStatus::Paid => Self::Hold(demand()),
             OrderStatus::Rejected | OrderStatus::Cancelled => Self::Release,
-            OrderStatus::Shipped => Self::Ship,
+            OrderStatus::Shipped => Self::Ship(demand()),
+        }
+    }
+
+    /// The pieces that it is about if the order has no reservation yet.
+    #[must_use]
+    pub fn lines(&self) -> Option<&Lines> {
+        match self {
+            Self::Reserve(Ok(demand)) | Self::Hold(Ok(demand)) | Self::Ship(Ok(demand)) => {
+                demand.lines.as_ref()
+            }
+            _ => None,
         }
     }
 }
@@ -113,9 +134,12 @@ pub fn decide(
     for request in requests {
         let order_id = request.order_id;
         let decision = match &request.action {
-            Action::Keep => Decision::Done,
             Action::Release => decided.end(order_id, ReservationState::Released, Level::release)?,
-            Action::Ship => decided.end(order_id, ReservationState::Shipped, Level::ship)?,
+            Action::Hold(body) => decided.adopt(order_id, body),
+            Action::Ship(body) => match decided.adopt(order_id, body) {
+                Decision::Done => decided.end(order_id, ReservationState::Shipped, Level::ship)?,
+                failed => failed,
+            },
             Action::Reserve(Err(unreadable)) => Decision::unreadable(unreadable),
             Action::Reserve(Ok(demand)) => decided.reserve(order_id, demand, unknown),
         };
@@ -138,15 +162,43 @@ impl Decided {
         if let UnknownProduct::Create(pieces) = unknown {
             self.create_missing(lines, pieces);
         }
-        match hold(&self.stock.levels, lines) {
-            Ok(levels) => {
-                self.stock.levels.extend(levels);
-                let reservation = Reservation::held(lines.clone());
-                self.stock.reservations.insert(order_id, reservation);
-                reserved(order)
-            }
+        match self.hold(order_id, lines) {
+            Ok(()) => reserved(order),
             Err(why) => rejected(order, why),
         }
+    }
+
+    /// Holds the pieces of an order that has them by what the log says.
+    fn adopt(&mut self, order_id: OrderId, body: &Body) -> Decision {
+        if self.stock.reservations.contains_key(&order_id) {
+            return Decision::Done;
+        }
+        let demand = match body {
+            Ok(demand) => demand,
+            Err(error) => return Decision::unreadable(error),
+        };
+        let Some(lines) = &demand.lines else {
+            return Decision::Failed {
+                code: reason::INVALID_ORDER,
+                reason: "an order that breaks a rule has its pieces by the log".to_owned(),
+            };
+        };
+        match self.hold(order_id, lines) {
+            Ok(()) => Decision::Done,
+            Err(why) => Decision::Failed {
+                code: SHORTAGE,
+                reason: format!("the order has its pieces by the log, but not here: {why}"),
+            },
+        }
+    }
+
+    /// Holds all `lines`, or tells why not all of them can be.
+    fn hold(&mut self, order_id: OrderId, lines: &Lines) -> Result<(), &'static str> {
+        let levels = hold(&self.stock.levels, lines)?;
+        self.stock.levels.extend(levels);
+        let reservation = Reservation::held(lines.clone());
+        self.stock.reservations.insert(order_id, reservation);
+        Ok(())
     }
 
     fn create_missing(&mut self, lines: &Lines, pieces: i64) {
@@ -230,5 +282,7 @@ fn rejected(order: &WireOrder, why: &str) -> Decision {
 
 #[cfg(test)]
 pub(crate) mod properties;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod tests;

@@ -248,9 +248,7 @@ async fn a_user_and_an_operator_do_their_work_from_the_command_line() {
     assert_eq!(stock["available"], 7);
     let stock = orderctl.json(&["stock", "get", "notebook"]).await;
     assert_eq!(stock["reserved"], 2);
-    let list = orderctl
-        .json(&["list", "--status", "PAID", "--all"])
-        .await;
+    let list = orderctl.json(&["list", "--status", "PAID", "--all"]).await;
     assert_eq!(list["orders"], json!([order]));
     let history = orderctl.run(&["get", order_id, "--history"]).await;
     assert_eq!(history.stdout.lines().count(), 4, "{history:?}");

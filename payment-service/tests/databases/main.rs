@@ -8,6 +8,7 @@ mod gateway;
 mod http;
 mod interleavings;
 mod jobs;
+mod restore;
 mod sandbox;
 mod service;
 mod stub;
@@ -19,6 +20,7 @@ test_support::main!(
     http,
     interleavings,
     jobs,
+    restore,
     sandbox,
     service
 );

@@ -86,6 +86,11 @@ impl World {
         self.bench.read(events).await
     }
 
+    /// The same for events that were there before the database, which is an older one.
+    pub(crate) async fn read_history(&self, events: &[Record]) -> Vec<Decision> {
+        self.bench.read_history(events).await
+    }
+
     /// The stored outcome that was not read back yet.
     pub(crate) async fn outcome(&self, order_id: OrderId) -> Option<OrderEvent> {
         self.bench.outcome(order_id).await
@@ -94,7 +99,11 @@ impl World {
     /// Leases the order's charge or refund, or one whose lease has run out.
     pub(crate) async fn lease(&self, operation: Operation, order: &WireOrder) -> Option<Job> {
         let id = job_id(operation, order.order_id);
-        testing::lease(&self.database, operation.as_str(), &id).await
+        self.lease_job(operation, &id).await
+    }
+
+    pub(crate) async fn lease_job(&self, operation: Operation, id: &str) -> Option<Job> {
+        testing::lease(&self.database, operation.as_str(), id).await
     }
 
     /// Asks the sandbox, without recording what it says.

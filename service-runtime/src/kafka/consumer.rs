@@ -266,7 +266,8 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         Ok(())
     }
 
-    /// The one place where offsets are stored: after the batch is durable and published.
+    /// The one place where offsets are stored: after the batch is durable and published. What the
+    /// handler only made durable is not: a committed offset would say otherwise.
     fn store_offsets(&self) {
         let mut next: BTreeMap<PartitionId, i64> = BTreeMap::new();
         for record in &self.batch {
@@ -274,6 +275,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
         for (partition, offset) in next {
             self.progress.advance(partition, offset);
+            if !self.handler.may_commit(partition) {
+                continue;
+            }
             let mut list = TopicPartitionList::new();
             let stored = list
                 .add_partition_offset(&self.topic, partition, Offset::Offset(offset))

@@ -54,6 +54,13 @@ pub trait BatchHandler: Send {
     /// without partitions that were revoked.
     fn handle(&mut self, batch: &[Record])
     -> impl Future<Output = Result<(), Interruption>> + Send;
+
+    /// Whether the group may commit what was handled of `partition`; asked after each batch. As long
+    /// as it may not, its committed offset stays where it was.
+    fn may_commit(&self, partition: PartitionId) -> bool {
+        let _ = partition;
+        true
+    }
 }
 
 /// Why the loop ended by itself.

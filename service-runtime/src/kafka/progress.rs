@@ -18,7 +18,7 @@ impl Progress {
         self.lock().clone()
     }
 
-    /// `partition` is owned and everything before `next` is durable and published.
+    /// `partition` is owned and everything before `next` was handled.
     pub fn advance(&self, partition: PartitionId, next: i64) {
         self.lock().insert(partition, next);
     }

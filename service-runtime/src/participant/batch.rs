@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use base_domains::{EncodedEvent, OrderEvent, OrderId, OrderState, header, home_partition};
+use base_domains::{EncodedEvent, OrderId, home_partition};
 use futures_util::FutureExt;
 
 use super::Shared;
 use super::decider::{Change, DecideError, Decider, Decision};
-use super::outcome::{Outcome, SealError};
-use super::plan::{Kind, OrderRow, Plan, fold};
-use super::store::ChangedRow;
+use super::plan::{Kind, Plan, fold};
+use super::settle::{Failure, fresh, repeated, settle};
 use crate::database::{DatabaseError, ErrorClass, Tx, within};
+use crate::health::Component;
 use crate::kafka::{Interruption, Letter, PartitionId, ProduceError, Record};
 
 /// Why a batch was rolled back.
@@ -95,6 +95,9 @@ pub(super) struct Batch<'a> {
 /// the poll loop until the operating system gives up.
 pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(30);
 
+/// Most outcomes of history that are read and published at a time.
+const PAGE: i64 = 500;
+
 /// Places of records that are dead-lettered already: a repeated transaction does not repeat them.
 pub(super) type Lettered = BTreeSet<(PartitionId, i64)>;
 
@@ -140,9 +143,10 @@ async fn transact<D: Decider>(
     let before = rows.clone();
     let plan = fold(batch.kinds, &mut rows);
     let changes = changes(batch, &plan, &orders);
-    let decisions = decide(shared, &mut tx, &changes, mode).await?;
-    let settled = settle(shared, &changes, decisions, &mut rows);
-    let changed = changed_rows(&before, &rows, &settled.outcomes);
+    let held = shared.quiet.held_back(batch.records, batch.kinds, &orders);
+    let decisions = decide(shared, &mut tx, &changes, mode, !held.is_empty()).await?;
+    let settled = settle(shared, &changes, decisions, &mut rows, &held);
+    let changed = settled.changed_rows(&before, &rows);
     shared.store.write_orders(&mut tx, &changed).await?;
     let next = next_offsets(batch.records);
     shared.store.write_positions(&mut tx, &next).await?;
@@ -152,8 +156,8 @@ async fn transact<D: Decider>(
     tx.commit().await?;
     let committed = Committed {
         decided: changes.len() - settled.failures.len(),
-        repeated: repeated(&rows, &plan, &settled.outcomes),
-        fresh: fresh(&rows, settled.outcomes),
+        repeated: repeated(&rows, &plan, &settled.outcomes, &held),
+        fresh: fresh(&rows, settled.outcomes, &held),
     };
     let published = committed.fresh.len() + committed.repeated.len();
     shared.count(&plan, batch.kinds, published);
@@ -221,6 +225,7 @@ async fn decide<D: Decider>(
     tx: &mut Tx,
     changes: &[Change<'_>],
     mode: &Mode,
+    history: bool,
 ) -> Result<Vec<Decision>, BatchError> {
     if let Mode::FoldOnly(reason) = mode {
         let failed = Decision::Failed {
@@ -232,7 +237,15 @@ async fn decide<D: Decider>(
     if changes.is_empty() {
         return Ok(Vec::new());
     }
-    let decisions = AssertUnwindSafe(shared.decider.decide(tx, changes))
+    let decider = &shared.decider;
+    let decided = async {
+        if history {
+            decider.decide_history(tx, changes).await
+        } else {
+            decider.decide(tx, changes).await
+        }
+    };
+    let decisions = AssertUnwindSafe(decided)
         .catch_unwind()
         .await
         .map_err(|_| BatchError::Bug("the decision panicked".to_owned()))??;
@@ -246,123 +259,43 @@ async fn decide<D: Decider>(
     Ok(decisions)
 }
 
-/// A record whose decision failed, or that cannot be read.
-pub(super) struct Failure<'a> {
-    pub(super) record: &'a Record,
-    pub(super) code: &'static str,
-    pub(super) reason: String,
-}
-
-/// Events to append, by order.
-type NewOutcomes = BTreeMap<OrderId, Outcome>;
-
-/// What the decisions come to.
-#[derive(Default)]
-struct Settled<'a> {
-    outcomes: NewOutcomes,
-    failures: Vec<Failure<'a>>,
-}
-
-fn settle<'a, D: Decider>(
-    shared: &Shared<D>,
-    changes: &[Change<'a>],
-    decisions: Vec<Decision>,
-    rows: &mut BTreeMap<OrderId, OrderRow>,
-) -> Settled<'a> {
-    let mut settled = Settled::default();
-    for (change, decision) in changes.iter().zip(decisions) {
-        let Some(row) = rows.get_mut(&change.order_id()) else {
-            continue;
-        };
-        let failure = match decision {
-            Decision::Done => None,
-            Decision::Failed { code, reason } => Some((code, reason)),
-            Decision::Append(event) => match place(shared, change, row, &event) {
-                Ok(outcome) => {
-                    let order_id = change.order_id();
-                    settled
-                        .outcomes
-                        .extend(outcome.map(|outcome| (order_id, outcome)));
-                    None
-                }
-                Err(error) => Some(("unsealed_outcome", error.to_string())),
-            },
-        };
-        // A later decision does not make up for a failed one; only its redrive does.
-        row.failed = failure.is_some() || (row.failed && !change.redriven);
-        if let Some((code, reason)) = failure {
-            settled.failures.push(Failure {
-                record: change.record,
-                code,
-                reason,
-            });
-        }
-    }
-    settled
-}
-
-fn place<D: Decider>(
-    shared: &Shared<D>,
-    change: &Change<'_>,
-    row: &mut OrderRow,
-    event: &OrderEvent,
-) -> Result<Option<Outcome>, SealError> {
-    let state = OrderState::from(Some(change.status));
-    let traceparent = change.record.header(header::TRACEPARENT);
-    shared.appender.place(row, state, event, traceparent)
-}
-
-/// The new outcomes; what the fold is already past needs no publishing.
-fn fresh(rows: &BTreeMap<OrderId, OrderRow>, outcomes: NewOutcomes) -> Vec<EncodedEvent> {
-    outcomes
-        .into_iter()
-        .filter(|(order_id, _)| unconfirmed(rows, order_id))
-        .map(|(_, outcome)| outcome.encoded)
-        .collect()
-}
-
-/// Orders whose cause was repeated, without those that have a new outcome.
-fn repeated(
-    rows: &BTreeMap<OrderId, OrderRow>,
-    plan: &Plan,
-    outcomes: &NewOutcomes,
-) -> Vec<OrderId> {
-    let again = plan.republish.iter().copied();
-    again
-        .filter(|order_id| !outcomes.contains_key(order_id) && unconfirmed(rows, order_id))
-        .collect()
-}
-
-fn unconfirmed(rows: &BTreeMap<OrderId, OrderRow>, order_id: &OrderId) -> bool {
-    rows.get(order_id).is_some_and(OrderRow::unconfirmed)
-}
-
-fn changed_rows<'a>(
-    before: &BTreeMap<OrderId, OrderRow>,
-    rows: &'a BTreeMap<OrderId, OrderRow>,
-    outcomes: &NewOutcomes,
-) -> Vec<ChangedRow<'a>> {
-    rows.iter()
-        .filter(|(order_id, row)| {
-            before.get(order_id) != Some(*row) || outcomes.contains_key(order_id)
-        })
-        .map(|(order_id, row)| ChangedRow {
-            order_id: *order_id,
-            row,
-            outcome: outcomes
-                .get(order_id)
-                .map(|outcome| (outcome.status.rank(), outcome.text.clone())),
-        })
-        .collect()
-}
-
-fn next_offsets(records: &[Record]) -> BTreeMap<PartitionId, i64> {
+/// Where each partition of `records` goes on.
+pub(super) fn next_offsets(records: &[Record]) -> BTreeMap<PartitionId, i64> {
     let mut next = BTreeMap::new();
     for record in records {
         let offset = next.entry(record.partition).or_insert(0);
         *offset = (record.offset + 1).max(*offset);
     }
     next
+}
+
+/// Publishes every outcome of `partition` that was not read back, at the end of its history (rule R13).
+pub(super) async fn publish_held_back<D: Decider>(
+    shared: &Shared<D>,
+    partition: PartitionId,
+    health: &Component,
+) -> Result<(), BatchError> {
+    let (mut after, mut published) = (None, 0);
+    loop {
+        // There may be any number of them.
+        health.heartbeat();
+        let page = shared
+            .store
+            .unconfirmed(&shared.database, partition, after, PAGE);
+        let page = within(TRANSACTION_LIMIT, page).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        published += page.len();
+        republish(shared, &page).await?;
+    }
+    shared.count_held_back(published);
+    tracing::info!(
+        participant = shared.name,
+        partition,
+        published,
+        "History was read to its end."
+    );
+    Ok(())
 }
 
 /// Publishes the stored bytes of these orders' outcomes and awaits every acknowledgement.

@@ -47,6 +47,16 @@ impl<D: Decider> Decider for Noting<D> {
         Ok(decisions)
     }
 
+    async fn decide_history(
+        &self,
+        tx: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        let decisions = self.decider.decide_history(tx, changes).await?;
+        self.decisions.lock().unwrap().extend(decisions.clone());
+        Ok(decisions)
+    }
+
     fn committed(&self, changes: &[Change<'_>]) {
         self.decider.committed(changes);
     }
@@ -106,6 +116,18 @@ impl<D: Decider> Bench<D> {
         let mut handler = Handler::new(Arc::clone(&self.shared), health);
         handler.handle(records).await?;
         Ok(take(&mut *self.shared.decider.decisions.lock().unwrap()))
+    }
+
+    /// Like [`Bench::read`], of records that were in the log before this database (rule R13).
+    pub async fn read_history(&self, records: &[Record]) -> Vec<Decision> {
+        for partition in 0..PARTITIONS {
+            self.shared.quiet.begin(partition, i64::MAX);
+        }
+        let decisions = self.read(records).await;
+        for partition in 0..PARTITIONS {
+            self.shared.quiet.end(partition);
+        }
+        decisions
     }
 
     /// See [`Participant::with_outcomes`].

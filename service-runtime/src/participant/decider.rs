@@ -93,6 +93,18 @@ pub trait Decider: Send + Sync + 'static {
         changes: &[Change<'_>],
     ) -> impl Future<Output = Result<Vec<Decision>, DecideError>> + Send;
 
+    /// [`decide`](Decider::decide) about changes of which some are history (rule R13): the service may
+    /// have decided about them and acted on them before, and its rows do not know, because its database
+    /// is an older backup or new. Its own decisions follow further on in the log; what it appends is
+    /// published only if none does.
+    fn decide_history(
+        &self,
+        tx: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> impl Future<Output = Result<Vec<Decision>, DecideError>> + Send {
+        self.decide(tx, changes)
+    }
+
     /// Called after the commit, for what only has to be told, not kept.
     fn committed(&self, changes: &[Change<'_>]) {
         let _ = changes;

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::batch::{
-    Batch, BatchError, Failure, Lettered, Mode, TRANSACTION_LIMIT, dead_letter, process,
+    Batch, BatchError, Lettered, Mode, TRANSACTION_LIMIT, dead_letter, next_offsets, process,
+    publish_held_back,
 };
 use super::decider::Decider;
 use super::plan::{Kind, kind_of, pieces};
-use crate::database::within;
+use super::positions::Stand;
+use super::quiet::quiet_until;
+use super::settle::Failure;
+use crate::database::{DatabaseError, within};
 use crate::health::Component;
-use crate::kafka::{Assigned, BatchHandler, Interruption, Record, Start};
+use crate::kafka::{Assigned, BatchHandler, Interruption, PartitionId, Record, Start};
 
 /// Attempts at once for deadlocks and the like, before the loop backs off.
 const AGAIN_LIMIT: u32 = 5;
@@ -126,6 +130,34 @@ impl<D: Decider> Handler<D> {
         }
     }
 
+    /// Has a partition that was just assigned read quietly as far as it is history (rule R13).
+    async fn be_quiet(
+        &self,
+        assigned: &Assigned,
+        start: Start,
+        stand: Stand,
+    ) -> Result<(), Interruption> {
+        let (shared, partition) = (&self.shared, assigned.partition);
+        let Some(until) = quiet_until(assigned, start, stand) else {
+            shared.quiet.end(partition);
+            return Ok(());
+        };
+        if until != stand.quiet_until {
+            let begun = shared.store.begin_quiet(&shared.database, partition, until);
+            within(TRANSACTION_LIMIT, begun)
+                .await
+                .map_err(database_down)?;
+        }
+        shared.quiet.begin(partition, until);
+        tracing::info!(
+            participant = shared.name,
+            partition,
+            until,
+            "History is read: nothing of it is published before its end."
+        );
+        Ok(())
+    }
+
     async fn process_again(&mut self, batch: &Batch<'_>, mode: &Mode) -> Result<usize, BatchError> {
         for attempt in 1..=AGAIN_LIMIT {
             // Each transaction is bounded, their number is not: a defect is bisected to.
@@ -153,12 +185,14 @@ impl<D: Decider> BatchHandler for Handler<D> {
                  more partitions need a new topic"
             )));
         }
-        let position = self.shared.store.position(&self.shared.database, partition);
-        let known = within(TRANSACTION_LIMIT, position)
-            .await
-            .map_err(|error| Interruption::Unavailable(format!("database: {error}")))?;
-        start_of(assigned, known, self.shared.settings.allow_truncated_log)
-            .map_err(Interruption::Stop)
+        let (store, database) = (&self.shared.store, &self.shared.database);
+        let stand = within(TRANSACTION_LIMIT, store.stand(database, partition));
+        let stand = stand.await.map_err(database_down)?;
+        let known = stand.next_offset;
+        let start = start_of(assigned, known, self.shared.settings.allow_truncated_log)
+            .map_err(Interruption::Stop)?;
+        self.be_quiet(assigned, start, stand).await?;
+        Ok(start)
     }
 
     async fn handle(&mut self, records: &[Record]) -> Result<(), Interruption> {
@@ -178,8 +212,20 @@ impl<D: Decider> BatchHandler for Handler<D> {
             begin = end;
         }
         self.lettered.clear();
+        for partition in self.shared.quiet.ending(&next_offsets(records)) {
+            publish_held_back(&self.shared, partition, &self.health).await?;
+            self.shared.quiet.end(partition);
+        }
         Ok(())
     }
+
+    fn may_commit(&self, partition: PartitionId) -> bool {
+        !self.shared.quiet.holds(partition)
+    }
+}
+
+fn database_down(error: DatabaseError) -> Interruption {
+    Interruption::Unavailable(format!("database: {error}"))
 }
 
 /// Compares where the group, the database and the log stand (rule R6).

@@ -9,6 +9,8 @@
 //! - A repeated cause publishes the stored bytes again; the sweep does so for what got lost.
 //! - What a job outside of the transaction comes to is recorded and appended in the same way, see
 //!   [`OutcomeHandler`]; so is what a request or a timer decides, see [`Appender`].
+//! - History that is read again after a restore is read quietly: what is decided about it is published
+//!   only if the log turns out to have no decision of this service yet.
 //! - A failed decision is dead-lettered, the fold never is: all groups see the same winner.
 
 mod append;
@@ -22,9 +24,12 @@ mod job_outcome;
 mod locked;
 mod outcome;
 mod plan;
+mod positions;
+mod quiet;
 mod replay;
 mod replay_log;
 mod settings;
+mod settle;
 mod store;
 mod sweep;
 #[cfg(test)]
@@ -57,6 +62,7 @@ use crate::kafka::{
 };
 use crate::lifecycle::Shutdown;
 use plan::{Kind, Plan};
+use quiet::Quiet;
 use store::{LogIdentity, Store};
 
 /// Bound of one question to the broker.
@@ -111,6 +117,7 @@ pub(crate) struct Shared<D> {
     dead_letters: DeadLetters,
     log_ends: LogEnds,
     progress: Progress,
+    quiet: Quiet,
     settings: ParticipantSettings,
     log_health: Component,
     /// Known once the log was looked at; see [`Shared::partitions`].
@@ -141,6 +148,7 @@ impl<D: Decider> Participant<D> {
             dead_letters: DeadLetters::new(producer, &topic, &group),
             log_ends: LogEnds::new(parts.producer.clone(), &topic, BROKER_TIMEOUT),
             progress: Progress::default(),
+            quiet: Quiet::default(),
             log_health: parts.health.component(&format!("log of {}", parts.name)),
             settings: parts.settings,
             group,
@@ -356,6 +364,11 @@ impl<D> Shared<D> {
 
     fn count_swept(&self, outcomes: usize) {
         metrics::counter!("outcomes_swept_total", "participant" => self.name)
+            .increment(outcomes as u64);
+    }
+
+    fn count_held_back(&self, outcomes: usize) {
+        metrics::counter!("outcomes_published_total", "participant" => self.name)
             .increment(outcomes as u64);
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base_domains::{OrderId, OrderStatus, home_partition};
 
-use super::store::{LogIdentity, Store, identity, positions};
+use super::positions::positions;
+use super::store::{LogIdentity, Store, identity};
 use super::{BROKER_TIMEOUT, other_log};
 use crate::database::{Database, DatabaseError, Tx};
 use crate::kafka::{

@@ -1,14 +1,14 @@
-//! SQL of the participant: folded orders, stored outcomes, positions, and which log it all is of.
+//! SQL of the participant: folded orders, stored outcomes, and which log it all is of.
 
 use std::collections::BTreeMap;
 
 use base_domains::{EncodedEvent, OrderId, OrderState, OrderStatus};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::plan::OrderRow;
 use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
-use crate::kafka::{Offsets, PartitionId};
+use crate::kafka::PartitionId;
 
 /// Which log the rows of a participant were folded from (rules R4 and R6).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,15 @@ pub(super) struct LogIdentity {
     pub(super) partitions: i32,
 }
 
+/// An outcome that stands for none.
+pub(super) const NO_OUTCOME: (i64, String) = (0, String::new());
+
 /// A changed row to write back.
 #[derive(Debug, Clone)]
 pub(super) struct ChangedRow<'a> {
     pub(super) order_id: OrderId,
     pub(super) row: &'a OrderRow,
-    /// `None` leaves the stored outcome as it is.
+    /// Rank and text; `None` leaves the stored outcome as it is, [`NO_OUTCOME`] drops it.
     pub(super) outcome: Option<(i64, String)>,
 }
 
@@ -123,8 +126,8 @@ impl Store {
         let update = format!(
             "WITH v(order_id, status, state_rank, outcome_rank, outcome, failure) AS (VALUES {}) \
              UPDATE participant_orders SET status = v.status, state_rank = v.state_rank, failure = v.failure, \
-             outcome_rank = CASE WHEN v.outcome = '' THEN participant_orders.outcome_rank ELSE v.outcome_rank END, \
-             outcome = CASE WHEN v.outcome = '' THEN participant_orders.outcome ELSE v.outcome END \
+             outcome_rank = CASE WHEN v.outcome_rank < 0 THEN participant_orders.outcome_rank ELSE v.outcome_rank END, \
+             outcome = CASE WHEN v.outcome_rank < 0 THEN participant_orders.outcome ELSE v.outcome END \
              FROM v WHERE participant_orders.participant = $1 AND participant_orders.order_id = v.order_id",
             sql::rows(
                 changed.len(),
@@ -134,7 +137,7 @@ impl Store {
         );
         let mut query = sqlx::query(AssertSqlSafe(update)).bind(self.participant);
         for change in changed {
-            let (outcome_rank, outcome) = change.outcome.clone().unwrap_or_default();
+            let (outcome_rank, outcome) = change.outcome.clone().unwrap_or((-1, String::new()));
             query = query
                 .bind(change.order_id.to_string())
                 .bind(change.row.state.status().map_or("", OrderStatus::as_str))
@@ -145,41 +148,6 @@ impl Store {
         }
         query.execute(&mut **tx).await?;
         Ok(())
-    }
-
-    /// Remembers the next offset of each partition (rule R6).
-    pub(super) async fn write_positions(
-        &self,
-        tx: &mut Tx,
-        next: &BTreeMap<PartitionId, i64>,
-    ) -> Result<(), DatabaseError> {
-        for (partition, offset) in next {
-            sqlx::query(
-                "INSERT INTO participant_positions (participant, partition_id, next_offset) VALUES ($1, $2, $3) \
-                 ON CONFLICT (participant, partition_id) DO UPDATE SET next_offset = excluded.next_offset \
-                 WHERE participant_positions.next_offset < excluded.next_offset",
-            )
-            .bind(self.participant)
-            .bind(i64::from(*partition))
-            .bind(*offset)
-            .execute(&mut **tx)
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// All positions, locked in the order in which batches write them.
-    pub(super) async fn lock_positions(&self, tx: &mut Tx) -> Result<Offsets, DatabaseError> {
-        sqlx::query(AssertSqlSafe(format!(
-            "SELECT partition_id FROM participant_positions WHERE participant = $1 \
-             ORDER BY partition_id{}",
-            self.dialect.for_update()
-        )))
-        .bind(self.participant)
-        .fetch_all(&mut **tx)
-        .await?;
-        // Those that were waited for have moved on since.
-        positions(tx, self.participant).await
     }
 
     /// Sets the folded status of these orders and leaves everything else of their rows.
@@ -204,25 +172,6 @@ impl Store {
             query.execute(&mut **tx).await?;
         }
         Ok(())
-    }
-
-    /// The next offset that the database stands at; 0 when nothing was read.
-    pub(super) async fn position(
-        &self,
-        database: &Database,
-        partition: PartitionId,
-    ) -> Result<i64, DatabaseError> {
-        let row = sqlx::query(
-            "SELECT next_offset FROM participant_positions WHERE participant = $1 AND partition_id = $2",
-        )
-        .bind(self.participant)
-        .bind(i64::from(partition))
-        .fetch_optional(database.pool())
-        .await?;
-        Ok(match row {
-            Some(row) => row.try_get(0)?,
-            None => 0,
-        })
     }
 
     /// The stored bytes of these orders' outcomes, in the order given.
@@ -253,19 +202,21 @@ impl Store {
             .collect()
     }
 
-    /// Orders of `partition` whose outcome was not read back yet, oldest ids first.
+    /// Orders of `partition` behind `after` whose outcome was not read back yet, oldest ids first.
     pub(super) async fn unconfirmed(
         &self,
         database: &Database,
         partition: PartitionId,
+        after: Option<OrderId>,
         limit: i64,
     ) -> Result<Vec<OrderId>, DatabaseError> {
         let rows = sqlx::query(
             "SELECT order_id FROM participant_orders WHERE participant = $1 AND home_partition = $2 \
-             AND outcome_rank > state_rank ORDER BY order_id LIMIT $3",
+             AND outcome_rank > state_rank AND order_id > $3 ORDER BY order_id LIMIT $4",
         )
         .bind(self.participant)
         .bind(i64::from(partition))
+        .bind(after.map_or_else(String::new, |after| after.to_string()))
         .bind(limit)
         .fetch_all(database.pool())
         .await?;
@@ -326,31 +277,6 @@ pub(super) async fn identity(
     .fetch_optional(database.pool())
     .await?;
     row.map(|row| log_identity(&row)).transpose()
-}
-
-/// How far each partition was read.
-pub(super) async fn positions(
-    connection: &mut AnyConnection,
-    participant: &str,
-) -> Result<Offsets, DatabaseError> {
-    let rows = sqlx::query(
-        "SELECT partition_id, next_offset FROM participant_positions WHERE participant = $1",
-    )
-    .bind(participant)
-    .fetch_all(connection)
-    .await?;
-    let position = |row: &AnyRow| {
-        let partition: i64 = row.try_get(0)?;
-        let partition = PartitionId::try_from(partition);
-        Ok((
-            partition.map_err(|error| sqlx::Error::Decode(error.into()))?,
-            row.try_get(1)?,
-        ))
-    };
-    Ok(rows
-        .iter()
-        .map(position)
-        .collect::<Result<_, sqlx::Error>>()?)
 }
 
 fn log_identity(row: &AnyRow) -> Result<LogIdentity, DatabaseError> {

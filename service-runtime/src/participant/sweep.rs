@@ -121,7 +121,7 @@ async fn turn<D: Decider>(
 ) -> Result<(), BatchError> {
     let candidates = shared
         .store
-        .unconfirmed(&shared.database, partition, ROUND_LIMIT);
+        .unconfirmed(&shared.database, partition, None, ROUND_LIMIT);
     let unconfirmed: BTreeSet<OrderId> = within(TRANSACTION_LIMIT, candidates)
         .await?
         .into_iter()
@@ -130,6 +130,11 @@ async fn turn<D: Decider>(
     // whose first publish is still under way may be published twice, which the fold ignores.
     let end = end_of(shared, partition).await?;
     shared.gauge(partition, end.saturating_sub(position), unconfirmed.len());
+    if shared.quiet.holds(partition) {
+        // The log may say otherwise (rule R13).
+        *sweep = PartitionSweep::new(&shared.settings.sweep, Instant::now());
+        return Ok(());
+    }
     let lost = sweep.judge(
         &shared.settings.sweep,
         Instant::now(),

@@ -2,6 +2,7 @@
 //! database is tested on PostgreSQL as well, in `tests/databases/participant.rs`.
 
 mod long_batches;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -54,10 +55,12 @@ impl EventProducer for Recorder {
     }
 }
 
-/// Reserves every pending order; products named `bug…` and `bad…` make it misbehave.
+/// Reserves every pending order that is not `sold out`; other names make it misbehave.
 #[derive(Default)]
 struct Reserve {
     calls: AtomicUsize,
+    /// Calls that said that history is among the changes.
+    histories: AtomicUsize,
     fixed: AtomicBool,
     /// Every decision takes so long.
     pause: Mutex<Duration>,
@@ -91,6 +94,9 @@ impl Decider for Arc<Reserve> {
                     OrderStatus::Pending,
                     event.order,
                 ))),
+                "sold out" if change.status == OrderStatus::Pending => decisions.push(
+                    Decision::Append(OrderEvent::new(OrderStatus::Rejected, event.order)),
+                ),
                 _ if change.status == OrderStatus::Pending => decisions.push(Decision::Append(
                     OrderEvent::new(OrderStatus::Reserved, event.order),
                 )),
@@ -98,6 +104,15 @@ impl Decider for Arc<Reserve> {
             }
         }
         Ok(decisions)
+    }
+
+    async fn decide_history(
+        &self,
+        tx: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        self.histories.fetch_add(1, Ordering::SeqCst);
+        self.decide(tx, changes).await
     }
 
     fn committed(&self, _: &[Change<'_>]) {
@@ -208,6 +223,16 @@ pub(super) fn order(key: &str) -> OrderId {
 }
 
 pub(super) fn named(order_id: OrderId, name: &str, status: OrderStatus, offset: i64) -> Record {
+    written(order_id, name, status, offset, "order-service")
+}
+
+fn written(
+    order_id: OrderId,
+    name: &str,
+    status: OrderStatus,
+    offset: i64,
+    writer: &str,
+) -> Record {
     let wire = WireOrder {
         order_id,
         name: name.to_owned(),
@@ -217,7 +242,7 @@ pub(super) fn named(order_id: OrderId, name: &str, status: OrderStatus, offset: 
         items: None,
     };
     let encoder = Encoder {
-        writer: "order-service".to_owned(),
+        writer: writer.to_owned(),
         type_id: None,
     };
     let encoded = encoder
@@ -354,6 +379,7 @@ impl Shared<Arc<Reserve>> {
             dead_letters: DeadLetters::new(producer, "orders", "stock"),
             log_ends: self.log_ends.clone(),
             progress: Progress::default(),
+            quiet: Quiet::default(),
             settings: self.settings.clone(),
             log_health: Health::new(&Shutdown::new()).component("other"),
             identity: Arc::clone(&self.identity),
@@ -585,7 +611,7 @@ async fn a_decision_replaces_no_unconfirmed_outcome_that_goes_further(world: Wor
 
 async fn a_repeated_transaction_does_not_repeat_its_dead_letters(world: World) {
     let record = pending("a", 1);
-    let failure = batch::Failure {
+    let failure = settle::Failure {
         record: &record,
         code: "test",
         reason: "a reason".to_owned(),
@@ -637,6 +663,8 @@ async fn a_partition_that_left_is_no_lag_of_this_instance_any_more() {
     }
 }
 
+use replay::*;
+
 /// The tests above, each on a database of its own: on SQLite one by one, on PostgreSQL all in one.
 macro_rules! on_every_database {
     ($($name:ident),+ $(,)?) => {
@@ -681,4 +709,13 @@ on_every_database!(
     a_decision_replaces_no_unconfirmed_outcome_that_goes_further,
     a_repeated_transaction_does_not_repeat_its_dead_letters,
     a_partition_that_was_added_stops_the_participant,
+    history_is_decided_and_stored_and_published_at_its_end_if_the_log_is_silent,
+    the_decision_in_the_log_wins_over_one_that_was_made_again,
+    somebody_elses_event_drops_no_outcome,
+    the_beginning_of_an_order_drops_no_outcome,
+    outside_of_history_no_outcome_is_dropped,
+    a_crash_in_the_middle_of_a_replay_leaves_it_quiet_to_its_end,
+    the_end_of_history_waits_for_the_broker,
+    however_many_outcomes_were_held_back_all_are_published,
+    a_bare_record_waits_for_the_history_of_its_orders_home,
 );

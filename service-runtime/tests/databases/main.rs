@@ -8,6 +8,7 @@ mod job_routes;
 mod jobs;
 mod outcomes;
 mod participant;
+mod replay;
 mod support;
 mod vanished;
 mod worker;
@@ -19,6 +20,7 @@ test_support::main!(
     jobs,
     outcomes,
     participant,
+    replay,
     vanished,
     worker
 );

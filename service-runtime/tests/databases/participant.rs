@@ -1,7 +1,7 @@
 //! A whole participant on librdkafka's mock cluster.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use base_domains::{
@@ -43,12 +43,12 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const DEADLINE: Duration = Duration::from_secs(40);
-const PARTITIONS: i32 = 3;
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+pub(crate) const PARTITIONS: i32 = 3;
 
-/// Reserves every pending order, and counts them.
+/// Reserves every pending order, or rejects it once that is said, and counts them.
 #[derive(Clone, Default)]
-struct Reserve(Arc<AtomicUsize>);
+pub(crate) struct Reserve(Arc<AtomicUsize>, pub(crate) Arc<AtomicBool>);
 
 impl Decider for Reserve {
     async fn decide(
@@ -59,7 +59,11 @@ impl Decider for Reserve {
         let decide = |change: &Change<'_>| match (change.status, change.event()) {
             (OrderStatus::Pending, Ok(event)) => {
                 self.0.fetch_add(1, SeqCst);
-                Decision::Append(OrderEvent::new(OrderStatus::Reserved, event.order))
+                let status = match self.1.load(SeqCst) {
+                    true => OrderStatus::Rejected,
+                    false => OrderStatus::Reserved,
+                };
+                Decision::Append(OrderEvent::new(status, event.order))
             }
             (_, Err(error)) => Decision::unreadable(&error),
             _ => Decision::Done,
@@ -68,17 +72,18 @@ impl Decider for Reserve {
     }
 }
 
-struct World {
+pub(crate) struct World {
     // Alive until every client is gone.
     mock: MockCluster<'static, DefaultProducerContext>,
-    kafka: KafkaConfig,
+    pub(crate) kafka: KafkaConfig,
     producer: KafkaProducer,
     config: DatabaseConfig,
-    database: Database,
+    pub(crate) database: Database,
     health: Health,
+    pub(crate) sweep_interval: Duration,
 }
 
-async fn world(database: TestDatabase) -> World {
+pub(crate) async fn world(database: TestDatabase) -> World {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("orders", PARTITIONS, 1).unwrap();
     mock.create_topic("orders.stock.dlt", PARTITIONS, 1)
@@ -95,6 +100,7 @@ async fn world(database: TestDatabase) -> World {
         config,
         database,
         health: Health::new(&Shutdown::new()),
+        sweep_interval: Duration::from_millis(100),
     }
 }
 
@@ -103,7 +109,7 @@ impl World {
         self.participant_of("stock", self.database.clone(), Reserve::default())
     }
 
-    fn participant_of(
+    pub(crate) fn participant_of(
         &self,
         group: &str,
         database: Database,
@@ -119,7 +125,7 @@ impl World {
             producer: self.producer.clone(),
             settings: ParticipantSettings {
                 sweep: SweepSettings {
-                    interval: Duration::from_millis(100),
+                    interval: self.sweep_interval,
                     max_backoff: Duration::from_secs(1),
                 },
                 ..ParticipantSettings::for_group(group)
@@ -138,7 +144,7 @@ impl World {
         LogEnds::new(self.producer.clone(), "orders", Duration::from_secs(5))
     }
 
-    async fn append(&self, event: &EncodedEvent) {
+    pub(crate) async fn append(&self, event: &EncodedEvent) {
         self.append_record(&NewRecord::event("orders", event)).await;
     }
 
@@ -160,7 +166,7 @@ impl World {
         row.map_or_else(String::new, |row| row.get(0))
     }
 
-    async fn until_status(&self, order_id: OrderId, status: &str) {
+    pub(crate) async fn until_status(&self, order_id: OrderId, status: &str) {
         let waited = tokio::time::timeout(DEADLINE, async {
             while self.status(order_id).await != status {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -173,14 +179,14 @@ impl World {
     }
 }
 
-async fn ended(running: JoinHandle<Result<(), LoopError>>) -> Result<(), LoopError> {
+pub(crate) async fn ended(running: JoinHandle<Result<(), LoopError>>) -> Result<(), LoopError> {
     tokio::time::timeout(DEADLINE, running)
         .await
         .unwrap()
         .unwrap()
 }
 
-fn event(order_id: OrderId, status: OrderStatus, writer: &str) -> EncodedEvent {
+pub(crate) fn event(order_id: OrderId, status: OrderStatus, writer: &str) -> EncodedEvent {
     let wire = WireOrder {
         order_id,
         name: "book order".to_owned(),

@@ -177,15 +177,89 @@ fn what_is_held_is_shipped_once() {
 }
 
 #[test]
-fn an_end_without_a_reservation_moves_nothing() {
+fn there_is_nothing_to_give_back_without_a_reservation() {
     let order = order(1, &[(BOOK, 2)]);
     let before = stock(&[(BOOK, 5)]);
-    for status in OrderStatus::ALL {
-        if status != OrderStatus::Pending {
-            let decided = decide_all(before.clone(), &[request(status, &order)]);
-            assert_eq!(decided.stock, before, "{status:?}");
-            assert_eq!(decided.decisions, [Decision::Done], "{status:?}");
+    for status in [OrderStatus::Rejected, OrderStatus::Cancelled] {
+        let decided = decide_all(before.clone(), &[request(status, &order)]);
+        assert_eq!(decided.stock, before, "{status:?}");
+        assert_eq!(decided.decisions, [Decision::Done], "{status:?}");
+    }
+}
+
+/// What a database that was restored from a backup finds in the log.
+#[test]
+fn what_the_log_says_an_order_has_is_held_or_gone_from_now_on() {
+    let order = order(1, &[(BOOK, 2), (PEN, 1)]);
+    use OrderStatus::{Cancelled, Paid, Reserved, Shipped};
+    for (events, books) in [
+        (&[Reserved][..], (3, 2, 0)),
+        (&[Reserved, Paid], (3, 2, 0)),
+        (&[Paid], (3, 2, 0)),
+        (&[Shipped], (3, 0, 2)),
+        (&[Reserved, Shipped], (3, 0, 2)),
+        (&[Reserved, Cancelled], (5, 0, 0)),
+    ] {
+        let requests: Vec<Request> = events.iter().map(|s| request(*s, &order)).collect();
+        let decided = decide_all(stock(&[(BOOK, 5), (PEN, 1)]), &requests);
+        assert_eq!(level(&decided, BOOK), books, "{events:?}");
+        assert!(decided.decisions.iter().all(|d| *d == Decision::Done));
+    }
+}
+
+/// It had decided otherwise when it read PENDING again.
+#[test]
+fn an_order_that_is_rejected_again_is_held_when_the_log_says_so() {
+    let (first, second) = (order(1, &[(BOOK, 4)]), order(2, &[(BOOK, 3)]));
+    let requests = [
+        request(OrderStatus::Pending, &first),
+        request(OrderStatus::Pending, &second),
+        request(OrderStatus::Rejected, &first),
+        request(OrderStatus::Reserved, &second),
+    ];
+    let decided = decide_all(stock(&[(BOOK, 5)]), &requests);
+    assert_rejected(&decided.decisions[1], reason::OUT_OF_STOCK);
+    assert_eq!(decided.decisions[3], Decision::Done);
+    assert_eq!(level(&decided, BOOK), (2, 3, 0));
+}
+
+#[test]
+fn a_shortage_moves_nothing_and_is_made_up_for_once_there_is_enough() {
+    let order = order(1, &[(BOOK, 2), (PEN, 1)]);
+    use OrderStatus::{Cancelled, Paid, Reserved, Shipped};
+    for levels in [&[(BOOK, 1), (PEN, 9)][..], &[(BOOK, 9)]] {
+        for status in [Reserved, Paid, Shipped] {
+            let decided = decide_all(stock(levels), &[request(status, &order)]);
+            let [Decision::Failed { code, .. }] = &decided.decisions[..] else {
+                panic!("{:?}", decided.decisions);
+            };
+            assert_eq!(*code, "stock_shortage");
+            assert_eq!(decided.stock, stock(levels));
         }
+    }
+    // A redrive decides by what the order is meanwhile.
+    for (status, books) in [
+        (Paid, (0, 2, 0)),
+        (Shipped, (0, 0, 2)),
+        (Cancelled, (2, 0, 0)),
+    ] {
+        let enough = stock(&[(BOOK, 2), (PEN, 1)]);
+        let decided = decide_all(enough, &[request(status, &order)]);
+        assert_eq!(decided.decisions, [Decision::Done]);
+        assert_eq!(level(&decided, BOOK), books);
+    }
+}
+
+#[test]
+fn an_order_that_breaks_a_rule_has_no_pieces_whatever_the_log_says() {
+    let order = order(1, &[(BOOK, 0)]);
+    for status in [OrderStatus::Reserved, OrderStatus::Shipped] {
+        let decided = decide_all(stock(&[(BOOK, 5)]), &[request(status, &order)]);
+        let [Decision::Failed { code, .. }] = &decided.decisions[..] else {
+            panic!("{:?}", decided.decisions);
+        };
+        assert_eq!(*code, "invalid_order");
+        assert_eq!(decided.stock, stock(&[(BOOK, 5)]));
     }
 }
 
@@ -218,11 +292,19 @@ fn a_body_matters_only_where_it_is_needed() {
     for status in OrderStatus::ALL {
         let decided = decide_all(stock(&[(BOOK, 5)]), &[unreadable(status, &order)]);
         let expected = match status {
-            OrderStatus::Pending => Decision::unreadable(&BadRecord::NoValue),
-            _ => Decision::Done,
+            OrderStatus::Rejected | OrderStatus::Cancelled => Decision::Done,
+            _ => Decision::unreadable(&BadRecord::NoValue),
         };
         assert_eq!(decided.decisions, [expected], "{status:?}");
         assert_eq!(decided.stock, stock(&[(BOOK, 5)]));
+        let requests = [
+            request(OrderStatus::Pending, &order),
+            unreadable(status, &order),
+        ];
+        if status != OrderStatus::Pending {
+            let decided = decide_all(stock(&[(BOOK, 5)]), &requests);
+            assert_eq!(decided.decisions[1], Decision::Done, "{status:?}");
+        }
     }
 }
 

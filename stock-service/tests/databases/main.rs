@@ -4,8 +4,9 @@
 
 mod concurrency;
 mod http;
+mod restore;
 mod seeding;
 mod service;
 mod support;
 
-test_support::main!(concurrency, http, seeding, service);
+test_support::main!(concurrency, http, restore, seeding, service);

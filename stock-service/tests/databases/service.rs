@@ -31,7 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// A running service.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
     shutdown: Shutdown,
     service: JoinHandle<anyhow::Result<()>>,
@@ -62,7 +62,7 @@ impl Running {
         (status, body.to_owned())
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.trigger();
         self.service.await.unwrap().unwrap();
     }
@@ -72,15 +72,16 @@ fn defaults() -> Config {
     Config::load(None, [("", ""); 0]).unwrap().0
 }
 
-struct World {
+pub(crate) struct World {
     // Alive until every client is gone.
     _mock: MockCluster<'static, DefaultProducerContext>,
-    fresh: Fresh,
-    producer: KafkaProducer,
-    running: Running,
+    pub(crate) fresh: Fresh,
+    pub(crate) config: Config,
+    pub(crate) producer: KafkaProducer,
 }
 
-async fn world(database: TestDatabase) -> World {
+/// A log and a database; of the one product there are so many pieces.
+pub(crate) async fn world(database: TestDatabase, pieces: i64) -> World {
     let mock = MockCluster::new(1).unwrap();
     for topic in ["orders", "orders.stock.dlt"] {
         mock.create_topic(topic, 3, 1).unwrap();
@@ -90,18 +91,24 @@ async fn world(database: TestDatabase) -> World {
     config.common.kafka.bootstrap_servers = mock.bootstrap_servers();
     config.common.kafka.create_topics = false;
     config.common.kafka.fetch_wait_max = Duration::from_millis(20);
+    // The mock cluster keeps a member that left for so long.
+    config.common.kafka.session_timeout = Duration::from_secs(4);
     config.common.database = fresh.config.clone();
-    config.catalogue = catalogue(&[("book order", 5)]);
+    config.catalogue = catalogue(&[("book order", pieces)]);
     World {
         _mock: mock,
         producer: KafkaProducer::new(&config.common.kafka).unwrap(),
-        running: Running::start(config).await,
+        config,
         fresh,
     }
 }
 
 impl World {
-    async fn append(&self, order: &WireOrder, status: OrderStatus) {
+    pub(crate) async fn start(&self) -> Running {
+        Running::start(self.config.clone()).await
+    }
+
+    pub(crate) async fn append(&self, order: &WireOrder, status: OrderStatus) {
         let encoder = Encoder {
             writer: "test".to_owned(),
             type_id: None,
@@ -115,7 +122,7 @@ impl World {
     }
 
     /// Waits until the service has read this status of the order from the log.
-    async fn has_read(&self, order: &WireOrder, status: OrderStatus) {
+    pub(crate) async fn has_read(&self, order: &WireOrder, status: OrderStatus) {
         eventually(status.as_str(), async || {
             folded_status(&self.fresh.database, order).await == status.as_str()
         })
@@ -123,7 +130,7 @@ impl World {
     }
 }
 
-async fn folded_status(database: &Database, order: &WireOrder) -> String {
+pub(crate) async fn folded_status(database: &Database, order: &WireOrder) -> String {
     let row = sqlx::query("SELECT status FROM participant_orders WHERE order_id = $1")
         .bind(order.order_id.to_string())
         .fetch_optional(database.pool())
@@ -133,7 +140,8 @@ async fn folded_status(database: &Database, order: &WireOrder) -> String {
 }
 
 async fn orders_are_reserved_rejected_shipped_and_given_back_by_the_log(database: TestDatabase) {
-    let world = world(database).await;
+    let world = world(database, 5).await;
+    let running = world.start().await;
     let orders = [(); 3].map(|()| WireOrder {
         qty: 2,
         ..order(&["book order"])
@@ -156,10 +164,10 @@ async fn orders_are_reserved_rejected_shipped_and_given_back_by_the_log(database
     }
     assert_conserved(database).await;
     eventually("ready", async || {
-        world.running.get("/health/ready").await.0 == 200
+        running.get("/health/ready").await.0 == 200
     })
     .await;
-    world.running.stop().await;
+    running.stop().await;
 }
 
 async fn without_database_and_broker_the_service_lives_and_says_what_is_missing() {
