@@ -5,6 +5,7 @@
 mod answers;
 mod cancel;
 mod cancelling;
+mod cleaning;
 mod documentation;
 mod events;
 mod idempotency;
@@ -28,6 +29,7 @@ test_support::main!(
     answers,
     cancel,
     cancelling,
+    cleaning,
     documentation,
     events,
     idempotency,
