@@ -9,7 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base_domains::{OrderId, OrderStatus, home_partition, reason};
+use base_domains::{OrderId, OrderStatus, reason};
+use futures_util::future::join_all;
 use service_runtime::jobs::HistoryGate as _;
 use service_runtime::kafka::ProduceError;
 use service_runtime::lifecycle::Shutdown;
@@ -153,12 +154,14 @@ impl Cancellations {
             }
             let partitions = self.canceller.appender().partitions();
             let partitions = partitions.ok_or(CancelError::Append(AppendError::LogUnknown))?;
-            let home = home_partition(order_id, partitions);
-            return match self.gate.read_past_now(home).await {
-                // It may have been read meanwhile.
-                Ok(true) => Ok(self.status(order_id).await?.is_some()),
-                Ok(false) | Err(_) => Err(CancelError::Behind),
-            };
+            // A bare order may have begun in any partition (rule R4).
+            let looks = (0..partitions).map(|partition| self.gate.read_past_now(partition));
+            let read_past = join_all(looks).await;
+            if !read_past.into_iter().all(|past| past.unwrap_or(false)) {
+                return Err(CancelError::Behind);
+            }
+            // It may have been read meanwhile.
+            return Ok(self.status(order_id).await?.is_some());
         }
         Ok(true)
     }

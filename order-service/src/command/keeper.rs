@@ -39,8 +39,7 @@ impl Decider for Keeper {
             .iter()
             .map(|change| rows.add(change))
             .collect::<Result<Vec<_>, _>>()?;
-        // What the same batch ended was never open.
-        rows.openings.retain(|id, _| !rows.endings.contains_key(id));
+        // Also of what ends in the same batch: what was ordered has to be known to those who repeat it.
         store::open(tx, &rows.openings).await?;
         store::end(tx, &rows.endings).await?;
         Ok(decisions)

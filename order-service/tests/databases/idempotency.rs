@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(put_places_an_order_under_the_clients_id_once),
         test!(put_with_other_content_is_answered_with_422),
         test!(put_is_compared_with_what_the_log_has_under_the_id),
+        test!(put_is_compared_with_an_order_whose_whole_life_was_read_at_once),
         test!(put_under_what_is_no_uuid_is_answered_with_400),
         test!(a_client_that_goes_away_leaves_nothing_behind_but_its_record),
     ]
@@ -220,6 +221,20 @@ async fn put_is_compared_with_what_the_log_has_under_the_id(database: TestDataba
     let answer = Request::put(ID, &book(5)).send(service.address).await;
     assert_eq!(answer.fields(422), ["id"]);
     only_event(&service.producer, 2);
+}
+
+async fn put_is_compared_with_an_order_whose_whole_life_was_read_at_once(database: TestDatabase) {
+    let (service, mut log) = (Service::start(database).await, Log::default());
+    let id = Request::post(&book(7)).send(service.address).await.placed();
+    let placed = service.producer.taken().pop().unwrap().value.unwrap();
+    let placed = OrderEvent::from_json(&placed).unwrap();
+    let rejected = OrderEvent::new(OrderStatus::Rejected, placed.order.clone());
+    let life = [log.record(&placed, 1), log.record(&rejected, 1)];
+    log.keep_all(&service, &life).await;
+    let same = Request::put(&id, &book(7)).send(service.address).await;
+    assert_eq!(same.placed(), id);
+    let other = Request::put(&id, &book(8)).send(service.address).await;
+    assert_eq!(other.fields(422), ["id"]);
 }
 
 async fn put_under_what_is_no_uuid_is_answered_with_400(database: TestDatabase) {

@@ -224,6 +224,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                         self.partitions.remove(&partition);
                         self.show(partition, false);
                         self.progress.forget(partition);
+                        self.handler.revoked(partition);
                         self.read_again.remove(&partition);
                         self.batch.retain(|record| record.partition != partition);
                     }

@@ -61,6 +61,11 @@ pub trait BatchHandler: Send {
         let _ = partition;
         true
     }
+
+    /// `partition` is not this instance's any more.
+    fn revoked(&mut self, partition: PartitionId) {
+        let _ = partition;
+    }
 }
 
 /// Why the loop ended by itself.

@@ -269,12 +269,12 @@ pub(super) fn next_offsets(records: &[Record]) -> BTreeMap<PartitionId, i64> {
     next
 }
 
-/// Publishes every outcome of `partition` that was not read back, at the end of its history (rule R13).
+/// Publishes every outcome of `partition` that was not read back (rule R13), and says how many.
 pub(super) async fn publish_held_back<D: Decider>(
     shared: &Shared<D>,
     partition: PartitionId,
     health: &Component,
-) -> Result<(), BatchError> {
+) -> Result<usize, BatchError> {
     let (mut after, mut published) = (None, 0);
     loop {
         // There may be any number of them.
@@ -289,13 +289,7 @@ pub(super) async fn publish_held_back<D: Decider>(
         republish(shared, &page).await?;
     }
     shared.count_held_back(published);
-    tracing::info!(
-        participant = shared.name,
-        partition,
-        published,
-        "History was read to its end."
-    );
-    Ok(())
+    Ok(published)
 }
 
 /// Publishes the stored bytes of these orders' outcomes and awaits every acknowledgement.

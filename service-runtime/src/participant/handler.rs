@@ -14,7 +14,7 @@ use super::quiet::quiet_until;
 use super::settle::Failure;
 use crate::database::{DatabaseError, within};
 use crate::health::Component;
-use crate::kafka::{Assigned, BatchHandler, Interruption, PartitionId, Record, Start};
+use crate::kafka::{Assigned, BatchHandler, Interruption, Offsets, PartitionId, Record, Start};
 
 /// Attempts at once for deadlocks and the like, before the loop backs off.
 const AGAIN_LIMIT: u32 = 5;
@@ -176,6 +176,37 @@ impl<D: Decider> Handler<D> {
     }
 }
 
+impl<D: Decider> Handler<D> {
+    /// Publishes what was held back, if a partition was read to the end of its history.
+    async fn end_history(&self, next: &Offsets) -> Result<(), Interruption> {
+        let (shared, ending) = (&self.shared, self.shared.quiet.ending(next));
+        if ending.is_empty() {
+            return Ok(());
+        }
+        let mut published = 0;
+        // Of a bare record the order's home may be any partition, and its history may be over before.
+        for home in 0..shared.partitions() {
+            let stand = shared.store.stand(&shared.database, home);
+            let stand = within(TRANSACTION_LIMIT, stand)
+                .await
+                .map_err(database_down)?;
+            if stand.next_offset >= stand.quiet_until {
+                published += publish_held_back(shared, home, &self.health).await?;
+            }
+        }
+        for partition in &ending {
+            shared.quiet.end(*partition);
+        }
+        tracing::info!(
+            participant = shared.name,
+            partitions = ?ending,
+            published,
+            "History was read to its end."
+        );
+        Ok(())
+    }
+}
+
 impl<D: Decider> BatchHandler for Handler<D> {
     async fn check(&mut self, assigned: &Assigned) -> Result<Start, Interruption> {
         let (partition, partitions) = (assigned.partition, self.shared.partitions());
@@ -212,15 +243,15 @@ impl<D: Decider> BatchHandler for Handler<D> {
             begin = end;
         }
         self.lettered.clear();
-        for partition in self.shared.quiet.ending(&next_offsets(records)) {
-            publish_held_back(&self.shared, partition, &self.health).await?;
-            self.shared.quiet.end(partition);
-        }
-        Ok(())
+        self.end_history(&next_offsets(records)).await
     }
 
     fn may_commit(&self, partition: PartitionId) -> bool {
         !self.shared.quiet.holds(partition)
+    }
+
+    fn revoked(&mut self, partition: PartitionId) {
+        self.shared.quiet.end(partition);
     }
 }
 

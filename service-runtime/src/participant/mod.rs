@@ -217,14 +217,13 @@ impl<D: Decider> Participant<D> {
                 sweep.abort();
                 result
             }
-            _ = &mut sweep => {
-                let ended_early = !shutdown.is_cancelled();
+            ended = &mut sweep => {
                 shutdown.trigger();
                 consumer.await?;
-                if ended_early {
-                    return Err(LoopError::Stopped("the sweep ended by itself".to_owned()));
+                match ended {
+                    Ok(ended) => ended.map_err(LoopError::Stopped),
+                    Err(error) => Err(LoopError::Stopped(format!("the sweep: {error}"))),
                 }
-                Ok(())
             }
         }
     }

@@ -55,18 +55,25 @@ pub(super) struct PartitionSweep {
 }
 
 /// Sweeps the partitions that this instance owns until `shutdown`.
-pub(super) async fn run<D: Decider>(shared: Arc<Shared<D>>, shutdown: Shutdown) {
+///
+/// # Errors
+/// The producer failed for good. Where only jobs and requests append, nobody else would notice.
+pub(super) async fn run<D: Decider>(
+    shared: Arc<Shared<D>>,
+    shutdown: Shutdown,
+) -> Result<(), String> {
     let mut sweeps: BTreeMap<PartitionId, PartitionSweep> = BTreeMap::new();
     let mut ticks = tokio::time::interval(shared.settings.sweep.interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return Ok(()),
             _ = ticks.tick() => {}
         }
         let result = tick(&shared, &mut sweeps).await;
         match result {
             Ok(()) => shared.log_health.set_ready(),
+            Err(BatchError::Fatal(reason)) => return Err(reason),
             Err(error) => shared.log_health.set_not_ready(error.to_string()),
         }
     }

@@ -718,4 +718,6 @@ on_every_database!(
     the_end_of_history_waits_for_the_broker,
     however_many_outcomes_were_held_back_all_are_published,
     a_bare_record_waits_for_the_history_of_its_orders_home,
+    a_bare_record_is_published_at_the_end_of_its_own_partitions_history,
+    a_partition_that_left_holds_nothing_back_any_more,
 );

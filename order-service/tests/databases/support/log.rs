@@ -87,9 +87,21 @@ impl Log {
 
     /// Hands the first record of an order to the command side.
     pub(crate) async fn keep(&mut self, service: &Service, mark: &Mark) -> Vec<Decision> {
-        let change = change(mark, mark.heading.status, None);
+        self.keep_all(service, std::slice::from_ref(mark)).await
+    }
+
+    /// The same of the first events of one order, in one batch.
+    pub(crate) async fn keep_all(&mut self, service: &Service, life: &[Mark]) -> Vec<Decision> {
+        let mut before = None;
+        let changes: Vec<_> = life
+            .iter()
+            .map(|mark| {
+                let status = mark.heading.status;
+                change(mark, status, before.replace(status))
+            })
+            .collect();
         let mut tx = service.database.begin().await.unwrap();
-        let decisions = service.keeper.decide(&mut tx, &[change]).await.unwrap();
+        let decisions = service.keeper.decide(&mut tx, &changes).await.unwrap();
         tx.commit().await.unwrap();
         decisions
     }

@@ -230,3 +230,37 @@ pub(super) async fn a_bare_record_waits_for_the_history_of_its_orders_home(world
     handler.handle(&[placed(orders[1], 0)]).await.unwrap();
     assert_eq!(world.published().len(), 2);
 }
+
+pub(super) async fn a_bare_record_is_published_at_the_end_of_its_own_partitions_history(
+    world: World,
+) {
+    let (home, orders) = neighbours(2);
+    let elsewhere = (home + 1) % PARTITIONS;
+    let bare = Record {
+        partition: elsewhere,
+        headers: vec![],
+        key: None,
+        ..placed(orders[0], 0)
+    };
+    let mut handler = world.replaying(home, None, 1).await;
+    handler.check(&assigned(elsewhere, None, 1)).await.unwrap();
+    handler.handle(&[placed(orders[1], 0)]).await.unwrap();
+    assert_eq!(world.published(), [orders[1].to_string()]);
+    handler.handle(&[bare]).await.unwrap();
+    assert!(world.published().contains(&orders[0].to_string()));
+    assert!(handler.may_commit(elsewhere));
+}
+
+pub(super) async fn a_partition_that_left_holds_nothing_back_any_more(world: World) {
+    let (home, orders) = neighbours(1);
+    let bare = Record {
+        partition: (home + 1) % PARTITIONS,
+        headers: vec![],
+        key: None,
+        ..placed(orders[0], 7)
+    };
+    let mut handler = world.replaying(home, None, 1).await;
+    handler.revoked(home);
+    handler.handle(&[bare]).await.unwrap();
+    assert_eq!(world.published(), [orders[0].to_string()]);
+}
