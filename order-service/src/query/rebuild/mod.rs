@@ -266,17 +266,25 @@ impl<S: ReplaySource> Rebuild<S> {
             let Some(unused) = found else {
                 return Ok(());
             };
-            loop {
-                self.go_on().await?;
-                let begun = Instant::now();
-                let mut tx = self.database.begin().await?;
-                self.renew(&mut tx).await?;
-                let more = generation::delete_some(&mut tx, unused).await?;
-                tx.commit().await?;
-                self.give_way(begun).await;
-                if !more {
-                    break;
-                }
+            for table in generation::TABLES {
+                self.delete(table, unused).await?;
+            }
+        }
+    }
+
+    async fn delete(&mut self, table: &'static str, unused: i64) -> Result<(), RebuildError> {
+        let mut after = String::new();
+        loop {
+            self.go_on().await?;
+            let begun = Instant::now();
+            let mut tx = self.database.begin().await?;
+            self.renew(&mut tx).await?;
+            let last = generation::delete_some(&mut tx, table, unused, &after).await?;
+            tx.commit().await?;
+            self.give_way(begun).await;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(()),
             }
         }
     }

@@ -159,27 +159,39 @@ pub(in crate::query) async fn leftover(
     Ok(None)
 }
 
-/// Deletes some rows of `generation`; `false` when there are none left.
+/// Deletes some rows of `generation` in `table`, those of the first orders after `after`. Returns the last of these,
+/// to go on after it: what is deleted stays in an index for a while. `None` when there are none left.
 pub(in crate::query) async fn delete_some(
     tx: &mut Tx,
+    table: &'static str,
     generation: i64,
-) -> Result<bool, DatabaseError> {
-    for table in TABLES {
-        let deleted = sqlx::query(AssertSqlSafe(format!(
-            "DELETE FROM {table} WHERE generation = $1 AND order_id <= (SELECT MAX(order_id) FROM \
-             (SELECT order_id FROM {table} WHERE generation = $1 ORDER BY order_id LIMIT {DELETED_AT_ONCE}) AS first)"
-        )))
+    after: &str,
+) -> Result<Option<String>, DatabaseError> {
+    let first = format!(
+        "SELECT order_id FROM {table} WHERE generation = $1 AND order_id > $2 \
+         ORDER BY order_id LIMIT {DELETED_AT_ONCE}"
+    );
+    let last = format!("SELECT MAX(order_id) FROM ({first}) AS first");
+    let row = sqlx::query(AssertSqlSafe(last))
         .bind(generation)
-        .execute(&mut **tx)
+        .bind(after)
+        .fetch_one(&mut **tx)
         .await?;
-        if deleted.rows_affected() > 0 {
-            return Ok(true);
-        }
+    let last: Option<String> = row.try_get(0)?;
+    if last.is_some() {
+        // By their ids: for a range PostgreSQL would read the whole table each time.
+        let delete = format!("DELETE FROM {table} WHERE generation = $1 AND order_id IN ({first})");
+        sqlx::query(AssertSqlSafe(delete))
+            .bind(generation)
+            .bind(after)
+            .execute(&mut **tx)
+            .await?;
     }
-    Ok(false)
+    Ok(last)
 }
 
-const TABLES: [&str; 2] = ["order_history", "order_views"];
+/// The tables that have generations.
+pub(in crate::query) const TABLES: [&str; 2] = ["order_history", "order_views"];
 
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
