@@ -93,7 +93,8 @@ impl WebhookConfig {
             ),
             max_attempts: reader.get_in(
                 "WEBHOOK_MAX_ATTEMPTS",
-                20,
+                // With up to an hour between two, mostly the age decides.
+                200,
                 1..=1000,
                 "a delivery is dead after so many attempts",
             ),

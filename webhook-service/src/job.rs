@@ -131,11 +131,13 @@ impl JobHandler for DeliveryHandler {
             Ok(Some(webhook)) if webhook.state == WebhookState::Enabled => {
                 self.deliver(job, &webhook).await
             }
-            Ok(webhook) => {
-                let state = webhook.map_or(WebhookState::Deleted, |webhook| webhook.state);
-                let reason = format!("the webhook was {}", state.as_str());
-                JobResult::Skipped { reason }
-            }
+            // Whoever enables it again may want what was not delivered.
+            Ok(Some(webhook)) if webhook.state == WebhookState::Disabled => JobResult::Dead {
+                error: "the webhook is disabled".to_owned(),
+            },
+            Ok(_) => JobResult::Skipped {
+                reason: "the webhook was deleted".to_owned(),
+            },
             Err(error) => {
                 tracing::warn!(webhook = %self.webhook, %error, "A webhook cannot be read.");
                 let error = "the webhook could not be read from the database".to_owned();

@@ -387,10 +387,10 @@ impl<D: Decider> Shared<D> {
         if let Some(name) = self.log_name {
             for change in changes {
                 // No names and no addresses: they are personal data.
+                let (status, order_id) = (change.heading.status.as_str(), change.order_id());
                 tracing::info!(
-                    "Order event received in {name} service => OrderEvent(status={}, orderId={})",
-                    change.heading.status.as_str(),
-                    change.order_id()
+                    %order_id,
+                    "Order event received in {name} service => OrderEvent(status={status}, orderId={order_id})",
                 );
             }
         }

@@ -29,7 +29,7 @@ fn nothing_has_to_be_set_and_nothing_private_is_reached() {
         http: false,
     };
     assert_eq!(webhook.sender.policy, strict);
-    assert_eq!(webhook.worker().max_attempts, Some(20));
+    assert_eq!(webhook.worker().max_attempts, Some(200));
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub struct WebhookView {
     /// Its id.
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     pub id: String,
-    /// Where notifications go; `***` stands for a user, a password and a query.
-    #[schema(example = "https://example.com/orders")]
+    /// Where notifications go; `***` stands for all that may be secret: user, password, path and query.
+    #[schema(example = "https://example.com/***")]
     pub url: String,
     /// Which states of an order it is told of.
     #[schema(value_type = Vec<String>, example = json!(["SHIPPED"]))]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base_domains::OrderStatus::Shipped;
-use service_runtime::jobs::{JobResult, JobState};
+use service_runtime::jobs::{JobResult, JobState, retry_dead_of};
 use sqlx::AssertSqlSafe;
 use test_support::{Test, TestDatabase, test};
 use uuid::Uuid;
@@ -159,6 +159,15 @@ async fn a_receiver_that_is_gone_disables_its_webhook(database: TestDatabase) {
     let mut states = world.states(webhook).await;
     states.sort_by_key(|state| state.as_str());
     assert_eq!(states, [JobState::Dead, JobState::Skipped]);
+    // An operator who retries it meanwhile loses nothing.
+    let kind = format!("webhook/{webhook}");
+    let retried = retry_dead_of(&world.database, &kind, None).await.unwrap();
+    assert_eq!(retried, 1);
+    assert_eq!(
+        world.attempt(webhook).await,
+        dead("the webhook is disabled")
+    );
+    assert_eq!(receiver.got().len(), 1);
     world.ship(1).await;
     assert_eq!(world.states(webhook).await.len(), 2);
     assert_eq!(world.webhook(other).await.state, WebhookState::Enabled);

@@ -78,7 +78,7 @@ async fn a_webhook_is_registered_shown_without_its_secret_and_deleted(database: 
     let secret = shown.as_object_mut().unwrap().remove("secret").unwrap();
     assert!(secret.as_str().unwrap().starts_with("whsec_"));
     let expected = json!({
-        "id": id, "url": "https://***@example.com/hook?***", "states": ["PAID", "SHIPPED"],
+        "id": id, "url": "https://example.com/***", "states": ["PAID", "SHIPPED"],
         "state": "enabled", "reason": null, "createdAt": shown["createdAt"],
     });
     assert_eq!(shown, expected);
