@@ -152,8 +152,8 @@ pub enum Command {
 }
 
 /// A service with an HTTP API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs, reason = "clap would print it")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Service {
     Order,
     Stock,
@@ -174,6 +174,27 @@ impl Service {
             Self::Payment => "payment-service",
             Self::Shipping => "shipping-service",
             Self::Webhook => "webhook-service",
+        }
+    }
+}
+
+/// A service that has jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "clap would print it")]
+pub enum JobService {
+    Email,
+    Payment,
+    Shipping,
+    Webhook,
+}
+
+impl From<JobService> for Service {
+    fn from(service: JobService) -> Self {
+        match service {
+            JobService::Email => Self::Email,
+            JobService::Payment => Self::Payment,
+            JobService::Shipping => Self::Shipping,
+            JobService::Webhook => Self::Webhook,
         }
     }
 }

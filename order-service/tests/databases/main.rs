@@ -18,6 +18,7 @@ mod process;
 mod projection;
 mod reading;
 mod rebuilding;
+mod rebuilding_busy;
 mod rebuilding_log;
 mod streaming;
 mod support;
@@ -42,6 +43,7 @@ test_support::main!(
     projection,
     reading,
     rebuilding,
+    rebuilding_busy,
     rebuilding_log,
     streaming,
     switching,

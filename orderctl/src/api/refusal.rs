@@ -27,11 +27,6 @@ fn words(status: StatusCode, problem: &Value) -> String {
         let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         words = format!("{words}\n  {}: {}", text("field"), text("message"));
     }
-    if let Some(order_id) = problem["orderId"].as_str() {
-        // Repeating it under this id cannot make a second order.
-        words =
-            format!("{words}\n  the order may be placed: repeat the command with --id {order_id}");
-    }
     words
 }
 
@@ -65,12 +60,5 @@ mod tests {
             text,
             "order-service: 422 Unprocessable Entity: not valid\n  qty: too many"
         );
-    }
-
-    #[test]
-    fn an_order_of_unknown_fate_is_named_with_the_way_on() {
-        let (code, text) = of(503, &json!({"orderId": "0193a5b8"}));
-        assert_eq!(code, 5);
-        assert!(text.ends_with("with --id 0193a5b8"), "{text}");
     }
 }

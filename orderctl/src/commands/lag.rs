@@ -22,13 +22,14 @@ const GROUPS: [&str; 7] = [
 /// Show how far the consumer groups are behind the log
 ///
 /// Asks the broker without joining a group, so it works while no service runs and disturbs none.
-/// Of the usual groups only those are shown that have committed something.
+/// Of the usual groups only those are shown that have committed something. With --max all of them are,
+/// and count: a service that never ran has everything still to read. Name those you have with --group.
 #[derive(Debug, Args)]
 pub struct Lag {
     /// Only this group; may be given several times
     #[arg(long, value_name = "GROUP")]
     group: Vec<String>,
-    /// End with 6 when a partition has a lag above this
+    /// End with 6 when one of the groups has a lag above this in a partition
     #[arg(long, value_name = "RECORDS")]
     max: Option<i64>,
 }
@@ -53,7 +54,7 @@ struct Group {
 #[serde(rename_all = "camelCase")]
 struct Row {
     partition: i32,
-    /// Nothing when the group has committed nothing.
+    /// Nothing when the group has committed nothing there; then all that the partition holds is its lag.
     committed: Option<i64>,
     begin: i64,
     end: i64,
@@ -68,6 +69,8 @@ impl Lag {
             true => self.group,
             false => GROUPS.map(str::to_owned).to_vec(),
         };
+        // What is judged is shown.
+        let all = named || self.max.is_some();
         let asking = spinner("Asking the broker.");
         let mut lags = Lags {
             topic: config.topic.clone(),
@@ -76,13 +79,14 @@ impl Lag {
         for group in groups {
             asking.set_message(format!("Asking for {group}."));
             let partitions = group_lag(&config, &group, context.timeout()).await?;
-            if named || partitions.iter().any(|at| at.committed.is_some()) {
-                lags.groups.push(Group::new(group, &partitions));
+            let group = Group::new(group, &partitions);
+            if all || group.has_committed() {
+                lags.groups.push(group);
             }
         }
         asking.finish_and_clear();
         context.output.print(&lags, table)?;
-        if lags.groups.is_empty() {
+        if !named && !lags.groups.iter().any(Group::has_committed) {
             note("none of the usual groups has committed anything; see --group");
         }
         match self.max {
@@ -100,10 +104,16 @@ impl Lags {
         });
         match rows.find(|(_, row)| row.lag > max) {
             None => Ok(()),
-            Some((group, row)) => Err(Failure::Unmet(format!(
-                "group {group} is {} records behind in partition {}, more than {max}",
-                row.lag, row.partition
-            ))),
+            Some((group, row)) => {
+                let nothing = match row.committed {
+                    Some(_) => "",
+                    None => ", where it has committed nothing",
+                };
+                Err(Failure::Unmet(format!(
+                    "group {group} is {} records behind in partition {}{nothing}, more than {max}",
+                    row.lag, row.partition
+                )))
+            }
         }
     }
 }
@@ -122,6 +132,10 @@ impl Group {
             lag: partitions.iter().map(PartitionLag::lag).sum(),
             partitions: partitions.iter().map(row).collect(),
         }
+    }
+
+    fn has_committed(&self) -> bool {
+        self.partitions.iter().any(|row| row.committed.is_some())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base_domains::{NewOrder, OrderId, OrderStatus, WireLine};
 use clap::Args;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::order::{in_vain, path, status, status_of, text, wait_for};
 use crate::api::Api;
@@ -17,6 +18,7 @@ use crate::{Context, Failure};
 ///
 /// Either --name, --qty and --price, or one --item for each line. After exit code 5 the order may
 /// have been placed: the message names its id, and the same command with --id makes no second one.
+/// With --idempotency-key the same command as it is makes none.
 #[derive(Debug, Args)]
 pub struct Place {
     /// The product
@@ -110,16 +112,31 @@ impl Place {
             email: self.email.clone(),
             items: (!items.is_empty()).then_some(items),
         };
-        match (self.id, self.idempotency_key.as_deref()) {
-            (Some(id), _) => api.put(&path(id), &body).await,
-            (None, key) => {
-                let headers: Vec<_> = key
-                    .map(|key| ("idempotency-key", key))
-                    .into_iter()
-                    .collect();
-                api.post("/api/v1/orders", Some(&body), &headers).await
+        let (answer, again) = match &self.idempotency_key {
+            Some(key) => {
+                let headers = [("idempotency-key", key.as_str())];
+                let answer = api.post("/api/v1/orders", Some(&body), &headers).await;
+                (answer, "with the same --idempotency-key".to_owned())
             }
-        }
+            None => {
+                // Chosen here, so that it is known also when no answer comes.
+                let id = self.id.unwrap_or_else(|| OrderId::new(Uuid::now_v7()));
+                (api.put(&path(id), &body).await, format!("with --id {id}"))
+            }
+        };
+        answer.map_err(|failure| of_unknown_fate(failure, &again))
+    }
+}
+
+/// Says how to repeat the command where the order may have been placed.
+fn of_unknown_fate(failure: Failure, again: &str) -> Failure {
+    let words = format!(
+        "{failure}\n  the order may have been placed: repeat the command {again}, which makes no second one"
+    );
+    match failure {
+        Failure::Unavailable(_) => Failure::Unavailable(words),
+        Failure::Failed(_) => Failure::Failed(words),
+        known => known,
     }
 }
 

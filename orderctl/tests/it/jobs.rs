@@ -48,6 +48,33 @@ async fn jobs_are_listed_and_shown_in_both_forms() {
 }
 
 #[tokio::test]
+async fn only_services_that_have_jobs_are_asked_for_them() {
+    let server = Server::start().await;
+    let asked = async |command: &str, service: &str| {
+        let url = format!("{}_URL", service.to_uppercase());
+        let line = ["jobs", command, service, "refund/1"];
+        // `list` takes no job.
+        let line = &line[..if command == "list" { 3 } else { 4 }];
+        orderctl(line, &[(&url, &server.url)]).await
+    };
+    for command in ["list", "show", "retry"] {
+        for service in ["order", "stock"] {
+            let run = asked(command, service).await;
+            assert_eq!(run.code, 2, "{run:?}");
+            let known = "[possible values: email, payment, shipping, webhook]";
+            assert!(run.stderr.contains(known), "{run:?}");
+        }
+    }
+    assert_eq!(server.lines(), [""; 0]);
+    for service in ["email", "payment", "shipping", "webhook"] {
+        server.then(200, json!({"jobs": []}));
+        let run = asked("list", service).await;
+        assert_eq!(run.code, 0, "{service}: {run:?}");
+    }
+    assert_eq!(server.lines(), ["GET /api/v1/jobs?limit=50"; 4]);
+}
+
+#[tokio::test]
 async fn a_dead_job_is_retried_and_another_one_is_not() {
     let server = Server::answering(200, job("refund/1", "dead")).await;
     server.then(200, job("refund/1", "due"));

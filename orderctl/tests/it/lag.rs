@@ -25,14 +25,11 @@ fn commit(servers: &str, group: &str, offset: i64) {
     member.commit(&done, CommitMode::Sync).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lag_is_told_of_the_groups_that_committed_and_judged_by_a_limit() {
-    let mock = MockCluster::new(1).unwrap();
-    mock.create_topic("orders", 2, 1).unwrap();
-    let servers = mock.bootstrap_servers();
-    let config = KafkaConfig::for_bootstrap(&servers, "tests");
+/// Appends so many records to the first partition.
+async fn append(servers: &str, count: usize) {
+    let config = KafkaConfig::for_bootstrap(servers, "tests");
     let producer = KafkaProducer::new(&config).unwrap();
-    for _ in 0..5 {
+    for _ in 0..count {
         let record = NewRecord {
             topic: "orders".to_owned(),
             partition: Some(0),
@@ -42,6 +39,14 @@ async fn lag_is_told_of_the_groups_that_committed_and_judged_by_a_limit() {
         };
         producer.enqueue(&record).unwrap().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lag_is_told_of_the_groups_that_committed_and_judged_by_a_limit() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("orders", 2, 1).unwrap();
+    let servers = mock.bootstrap_servers();
+    append(&servers, 5).await;
     let environment = [("KAFKA_BOOTSTRAP_SERVERS", servers.as_str())];
     let nobody = orderctl(&["lag"], &environment).await;
     assert_eq!(nobody.code, 0, "{nobody:?}");
@@ -70,12 +75,59 @@ async fn lag_is_told_of_the_groups_that_committed_and_judged_by_a_limit() {
     assert_eq!(json.json(), expected);
 
     for (max, code) in [("2", 0), ("1", 6)] {
-        let run = orderctl(&["lag", "--max", max], &environment).await;
+        let line = ["lag", "--group", "stock", "--max", max];
+        let run = orderctl(&line, &environment).await;
         assert_eq!(run.code, code, "{run:?}");
         assert!(run.stdout.starts_with("GROUP"), "{run:?}");
     }
     let missing = orderctl(&["lag", "--topic", "nowhere"], &environment).await;
     assert_eq!(missing.code, 3, "{missing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_usual_group_that_never_committed_is_judged_by_what_it_has_to_read() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("orders", 2, 1).unwrap();
+    let servers = mock.bootstrap_servers();
+    let environment = [("KAFKA_BOOTSTRAP_SERVERS", servers.as_str())];
+    // Where there is nothing to read, nobody is behind.
+    let empty = orderctl(&["lag", "--max", "0"], &environment).await;
+    assert_eq!(empty.code, 0, "{empty:?}");
+    append(&servers, 5).await;
+    let usual = [
+        "orders",
+        "orders-view",
+        "stock",
+        "payment",
+        "shipping",
+        "email",
+        "webhook",
+    ];
+    let member = servers.clone();
+    let committed = tokio::task::spawn_blocking(move || {
+        for group in &usual[..6] {
+            commit(&member, group, 5);
+        }
+    });
+    committed.await.unwrap();
+    let behind = orderctl(&["lag", "--max", "4"], &environment).await;
+    assert_eq!(behind.code, 6, "{behind:?}");
+    let words = "group webhook is 5 records behind in partition 0, where it has committed nothing, more than 4";
+    assert!(behind.stderr.contains(words), "{behind:?}");
+    let row = "webhook      0          -          5    5\n";
+    assert!(behind.stdout.contains(row), "{behind:?}");
+    let line = ["lag", "--max", "5", "--json"];
+    let within = orderctl(&line, &environment).await.json();
+    let groups = within["groups"].as_array().unwrap().iter();
+    let groups: Vec<_> = groups.map(|group| group["group"].clone()).collect();
+    assert_eq!(groups, usual);
+    let plain = orderctl(&["lag"], &environment).await;
+    assert!(!plain.stdout.contains("webhook"), "{plain:?}");
+    let member = servers.clone();
+    let committed = tokio::task::spawn_blocking(move || commit(&member, "webhook", 5));
+    committed.await.unwrap();
+    let done = orderctl(&["lag", "--max", "0"], &environment).await;
+    assert_eq!(done.code, 0, "{done:?}");
 }
 
 #[tokio::test]

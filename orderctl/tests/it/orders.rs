@@ -1,6 +1,10 @@
 //! Placing, reading and cancelling orders.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{Run, Server, orderctl};
 
@@ -37,7 +41,9 @@ async fn an_order_of_one_line_is_placed_and_its_id_printed() {
     let run = run(&server, &line).await;
     assert_eq!((run.code, run.stdout), (0, format!("{ID}  PENDING\n")));
     let asked = server.asked().remove(0);
-    assert_eq!(asked.line, "POST /api/v1/orders");
+    let id: Uuid = asked.line["PUT /api/v1/orders/".len()..].parse().unwrap();
+    assert_eq!(asked.line, format!("PUT /api/v1/orders/{id}"));
+    assert_eq!(id.get_version_num(), 7);
     assert_eq!(
         asked.body,
         json!({"name": "book order", "qty": 5, "price": 10000.0})
@@ -66,6 +72,7 @@ async fn an_order_of_several_lines_takes_a_key_and_an_address() {
     .await;
     assert_eq!(run.json(), placed());
     let asked = server.asked().remove(0);
+    assert_eq!(asked.line, "POST /api/v1/orders");
     assert_eq!(asked.header("idempotency-key"), Some("basket-17"));
     let items = json!([
         {"name": "book order", "qty": 5, "price": 10000.0},
@@ -77,18 +84,72 @@ async fn an_order_of_several_lines_takes_a_key_and_an_address() {
     );
 }
 
+/// The id that a failed attempt names.
+fn named(run: &Run) -> &str {
+    let (_, rest) = run.stderr.split_once("--id ").unwrap();
+    &rest[..ID.len()]
+}
+
 #[tokio::test]
 async fn an_order_of_unknown_fate_is_told_with_the_way_to_repeat_it() {
-    let server = Server::answering(503, json!({"detail": "not confirmed", "orderId": ID})).await;
     let line = ["place", "--item", "pen:1:2.5"];
-    let first = run(&server, &line).await;
+    for status in [503, 504, 500] {
+        let server = Server::answering(status, json!({"detail": "not confirmed"})).await;
+        let first = run(&server, &line).await;
+        assert_eq!(first.code, if status == 500 { 1 } else { 5 }, "{first:?}");
+        assert_eq!(first.stdout, "");
+        let id = named(&first);
+        assert_eq!(server.lines(), [format!("PUT /api/v1/orders/{id}")]);
+        server.then(201, placed());
+        let second = run(&server, &[&line[..], &["--id", id]].concat()).await;
+        assert_eq!(second.code, 0, "{second:?}");
+        assert_eq!(server.lines()[1], server.lines()[0]);
+    }
+}
+
+#[tokio::test]
+async fn an_order_without_an_answer_is_named_by_the_id_that_was_sent() {
+    // It takes the request, and goes away without a word.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = tokio::task::spawn_blocking(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line
+    });
+    let line = ["place", "--item", "pen:1:2.5", "--order-url", &url];
+    let first = orderctl(&line, &[]).await;
     assert_eq!(first.code, 5, "{first:?}");
-    assert!(first.stderr.contains(&format!("--id {ID}")), "{first:?}");
-    assert_eq!(first.stdout, "");
-    server.then(201, placed());
-    let second = run(&server, &[&line[..], &["--id", ID]].concat()).await;
-    assert_eq!(second.code, 0, "{second:?}");
-    assert_eq!(server.lines()[1], format!("PUT /api/v1/orders/{ID}"));
+    let id = named(&first);
+    let asked = asked.await.unwrap();
+    assert_eq!(asked, format!("PUT /api/v1/orders/{id} HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn an_order_with_a_key_is_repeated_with_the_same_key() {
+    let server = Server::answering(503, json!({"detail": "not confirmed", "orderId": ID})).await;
+    let line = [
+        "place",
+        "--item",
+        "pen:1:2.5",
+        "--idempotency-key",
+        "basket-17",
+    ];
+    let nobody = [&line[..], &["--order-url", "http://127.0.0.1:1"]].concat();
+    for first in [run(&server, &line).await, orderctl(&nobody, &[]).await] {
+        assert_eq!(first.code, 5, "{first:?}");
+        let words = "repeat the command with the same --idempotency-key";
+        assert!(first.stderr.contains(words), "{first:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_was_refused_is_not_to_be_repeated() {
+    let server = Server::answering(422, json!({"detail": "not valid"})).await;
+    let refused = run(&server, &["place", "--item", "pen:0:2.5"]).await;
+    assert_eq!(refused.code, 4, "{refused:?}");
+    assert!(!refused.stderr.contains("repeat"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -250,7 +311,7 @@ async fn a_service_that_is_not_there_or_silent_is_unavailable() {
     assert_eq!(nobody.code, 5, "{nobody:?}");
     assert!(nobody.stderr.contains("refused"), "{nobody:?}");
     // It takes the connection, and never says a word.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let line = ["--timeout", "300ms", "get", ID, "--order-url", &url];
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orderctl"));

@@ -8,6 +8,7 @@
 //!   meanwhile. They are held up for no longer than [`Options::longest_hold`]: else the switch is put off.
 //! - One rebuild at a time, by a lease that a rebuild which died loses. What it left, the next one deletes.
 
+mod attempts;
 mod comparison;
 mod difference;
 mod error;
@@ -28,6 +29,7 @@ use service_runtime::participant::{Replay, ReplayLog, open_log, read_positions};
 use super::PARTICIPANT;
 use super::projection::Projection;
 use super::store::generation::{self, Claim};
+use attempts::Attempts;
 use comparison::Comparison;
 pub use difference::Difference;
 pub use error::RebuildError;
@@ -239,13 +241,29 @@ impl<S: ReplaySource> Rebuild<S> {
 
     /// Fails once it should end or the claim is lost; to be called about every second.
     async fn go_on(&mut self) -> Result<(), RebuildError> {
-        if self.shutdown.is_cancelled() {
-            return Err(RebuildError::Interrupted);
+        let mut attempts = Attempts::default();
+        loop {
+            if self.shutdown.is_cancelled() {
+                return Err(RebuildError::Interrupted);
+            }
+            if self.renewed.elapsed() < RENEW_EVERY {
+                return Ok(());
+            }
+            match self.renew_once().await {
+                Ok(()) => return Ok(()),
+                Err(error) => attempts.another(error).await?,
+            }
         }
-        if self.renewed.elapsed() >= RENEW_EVERY {
-            let mut tx = self.database.begin().await?;
-            self.renew(&mut tx).await?;
-            tx.commit().await?;
+    }
+
+    async fn renew_once(&mut self) -> Result<(), RebuildError> {
+        let before = self.renewed;
+        let mut tx = self.database.begin().await?;
+        self.renew(&mut tx).await?;
+        if let Err(error) = tx.commit().await {
+            // It is still to be done.
+            self.renewed = before;
+            return Err(error.into());
         }
         Ok(())
     }
@@ -274,19 +292,35 @@ impl<S: ReplaySource> Rebuild<S> {
 
     async fn delete(&mut self, table: &'static str, unused: i64) -> Result<(), RebuildError> {
         let mut after = String::new();
+        let mut attempts = Attempts::default();
         loop {
             self.go_on().await?;
             let begun = Instant::now();
-            let mut tx = self.database.begin().await?;
-            self.renew(&mut tx).await?;
-            let last = generation::delete_some(&mut tx, table, unused, &after).await?;
-            tx.commit().await?;
-            self.give_way(begun).await;
-            match last {
-                Some(last) => after = last,
-                None => return Ok(()),
+            match self.delete_once(table, unused, &after).await {
+                Err(error) => attempts.another(error).await?,
+                Ok(last) => {
+                    self.give_way(begun).await;
+                    let Some(last) = last else {
+                        return Ok(());
+                    };
+                    after = last;
+                    attempts = Attempts::default();
+                }
             }
         }
+    }
+
+    async fn delete_once(
+        &mut self,
+        table: &'static str,
+        unused: i64,
+        after: &str,
+    ) -> Result<Option<String>, RebuildError> {
+        let mut tx = self.database.begin().await?;
+        self.renew(&mut tx).await?;
+        let last = generation::delete_some(&mut tx, table, unused, after).await?;
+        tx.commit().await?;
+        Ok(last)
     }
 
     /// Lets the others write. SQLite has one writer at a time, and who waits for it looks only now and then.

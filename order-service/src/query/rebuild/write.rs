@@ -1,20 +1,17 @@
 //! From records to rows of the new generation.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base_domains::OrderId;
 use service_runtime::database::Tx;
 use service_runtime::kafka::{Record, ReplaySource};
 use service_runtime::participant::Folded;
 
+use super::attempts::Attempts;
 use super::error::RebuildError;
 use super::{BATCH, LEASE, Rebuild};
 use crate::query::store::compare;
-
-/// Attempts for one transaction that loses races.
-const ATTEMPTS: u32 = 20;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
 /// What a transaction that is not committed yet comes to.
 #[derive(Debug, Default)]
@@ -40,14 +37,11 @@ impl<S: ReplaySource> Rebuild<S> {
     pub(super) async fn write_pending(&mut self) -> Result<(), RebuildError> {
         let records = std::mem::take(&mut self.pending);
         let (first, rest) = records.split_at(records.len().min(BATCH));
-        for attempt in 1.. {
+        let mut attempts = Attempts::default();
+        loop {
             let begun = Instant::now();
             match self.write_once(first).await {
-                Err(error) if error.is_lost_race() && attempt < ATTEMPTS => {
-                    tracing::debug!(%error, "A transaction of the rebuild is repeated.");
-                    tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-                }
-                Err(error) => return Err(error),
+                Err(error) => attempts.another(error).await?,
                 Ok(written) => {
                     self.note(written);
                     self.give_way(begun).await;

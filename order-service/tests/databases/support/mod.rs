@@ -32,7 +32,7 @@ pub(crate) use orders::{HOUR, LONG_AGO, Orders};
 pub(crate) use producer::{Fake, Manner};
 pub(crate) use running::{Broker, Running, events_of};
 pub(crate) use stream::{EventStream, Told};
-pub(crate) use topic::{GROUP, Topic, execute, options, parts, rebuilt};
+pub(crate) use topic::{GROUP, Source, Topic, execute, options, parts, rebuilt};
 pub(crate) use world::{World, order};
 
 /// Nothing that these tests wait for takes longer.

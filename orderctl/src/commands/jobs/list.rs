@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use service_runtime::jobs::JobState;
 
 use super::{pages, table};
-use crate::cli::Service;
+use crate::cli::JobService;
 use crate::output::note;
 use crate::{Context, Failure};
 
@@ -15,7 +15,7 @@ use crate::{Context, Failure};
 #[derive(Debug, Args)]
 pub struct List {
     /// Whose jobs
-    service: Service,
+    service: JobService,
     /// Only jobs in this state
     #[arg(long, value_parser = PossibleValuesParser::new(JobState::ALL.map(JobState::as_str)))]
     state: Option<String>,
@@ -38,7 +38,7 @@ pub struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let api = context.api(self.service)?;
+        let api = context.api(self.service.into())?;
         let optional = [
             ("state", self.state),
             ("kind", self.kind),

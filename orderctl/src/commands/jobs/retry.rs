@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{pages, path, table};
 use crate::api::Api;
-use crate::cli::Service;
+use crate::cli::JobService;
 use crate::output::note;
 use crate::progress::bar;
 use crate::{Context, Failure};
@@ -16,7 +16,7 @@ use crate::{Context, Failure};
 #[derive(Debug, Args)]
 pub struct Retry {
     /// Whose jobs
-    service: Service,
+    service: JobService,
     /// The jobs
     #[arg(
         value_name = "JOB",
@@ -37,7 +37,7 @@ pub struct Retry {
 
 impl Retry {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let api = context.api(self.service)?;
+        let api = context.api(self.service.into())?;
         let jobs = self.wanted(&api).await?;
         if self.dry_run {
             return tell(context, &jobs, true);

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::path;
-use crate::cli::Service;
+use crate::cli::JobService;
 use crate::output::cell;
 use crate::{Context, Failure};
 
@@ -12,7 +12,7 @@ use crate::{Context, Failure};
 #[derive(Debug, Args)]
 pub struct Show {
     /// Whose job
-    service: Service,
+    service: JobService,
     /// The job, such as charge/0193a5b8-7c1e-7d3a-9f00-5b1f0c9d2e4a
     #[arg(value_name = "JOB")]
     id: String,
@@ -20,7 +20,7 @@ pub struct Show {
 
 impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let api = context.api(self.service)?;
+        let api = context.api(self.service.into())?;
         let job = api.get(&path(&self.id), &[]).await?;
         context.output.print(&job, text)
     }

@@ -84,6 +84,7 @@ impl LetterBook {
         resolutions.sort_by_key(|record| (record.partition, record.offset));
         for record in &resolutions {
             let case = Resolution::of(record)
+                .filter(|(id, _)| stands_behind(record, *id))
                 .and_then(|(id, resolution)| Some((book.cases.get_mut(&id)?, resolution)));
             match case {
                 Some((case, resolution)) => case.resolutions.push(resolution),
@@ -104,9 +105,14 @@ impl LetterBook {
         self.cases.values()
     }
 
-    /// Resolutions that cannot be read, or are about no letter of this topic.
+    /// Resolutions that cannot be read, or are about no letter before them in their partition.
     #[must_use]
     pub fn strays(&self) -> usize {
         self.strays
     }
+}
+
+/// Whether `record` can be about this letter: ours are appended behind it, to its partition.
+fn stands_behind(record: &Record, letter: LetterId) -> bool {
+    record.partition == letter.partition && record.offset > letter.offset
 }

@@ -204,6 +204,30 @@ async fn a_resolution_of_a_letter_that_is_not_there_or_of_an_unknown_kind_is_cou
     assert_eq!(states, [LetterState::Open]);
 }
 
+#[tokio::test]
+async fn a_resolution_that_does_not_stand_behind_its_letter_in_its_partition_resolves_nothing() {
+    let letter = letter(&poison(), "invalid_body", 5).await;
+    let about = DeadLetter::from(letter.clone());
+    let discard = |partition, offset| Record {
+        partition,
+        ..resolved(&about, &resolution(Action::Discarded), offset)
+    };
+    for (partition, offset, expected) in [
+        (0, 6, (LetterState::Discarded, 0)),
+        (0, 4, (LetterState::Open, 1)),
+        (1, 4, (LetterState::Open, 1)),
+        (1, 6, (LetterState::Open, 1)),
+    ] {
+        let book = LetterBook::of(vec![discard(partition, offset), letter.clone()]);
+        let states: Vec<_> = book.cases().map(Case::state).collect();
+        assert_eq!(
+            (states, book.strays()),
+            (vec![expected.0], expected.1),
+            "{partition}/{offset}"
+        );
+    }
+}
+
 /// A record of `orders` may have any header; ours in it must not settle somebody else's letter.
 #[tokio::test]
 async fn a_record_that_pretends_to_be_a_resolution_becomes_a_letter() {
