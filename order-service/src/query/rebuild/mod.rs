@@ -49,6 +49,8 @@ const FEW: u64 = 500;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A log that gives nothing for so long will not give what is missing.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Events after which PostgreSQL's statistics are refreshed for the first time.
+const FIRST_REFRESH: u64 = BATCH as u64;
 /// Attempts to switch before the running instances are left alone.
 const ATTEMPTS: u32 = 10;
 
@@ -146,6 +148,8 @@ struct Rebuild<S> {
     failed: BTreeSet<OrderId>,
     events: u64,
     orders: u64,
+    /// At how many events the planner's statistics are refreshed next.
+    refresh_at: u64,
     comparison: Option<Comparison>,
     switched: bool,
 }
@@ -168,6 +172,7 @@ impl<S: ReplaySource> Rebuild<S> {
             failed: BTreeSet::new(),
             events: 0,
             orders: 0,
+            refresh_at: FIRST_REFRESH,
             comparison: None,
             switched: false,
         }
@@ -212,6 +217,7 @@ impl<S: ReplaySource> Rebuild<S> {
             if !self.pending.is_empty() {
                 heard = Instant::now();
                 self.write_pending().await?;
+                self.refresh_statistics().await?;
             } else if self.source.remaining(&until) == 0 {
                 return Ok(());
             } else if heard.elapsed() > SILENCE {
@@ -220,6 +226,17 @@ impl<S: ReplaySource> Rebuild<S> {
             let all = until.iter().map(|(id, end)| self.length(*id, *end)).sum();
             self.progress.show(self.events, all, self.orders);
         }
+    }
+
+    /// Each time the new generation has doubled.
+    async fn refresh_statistics(&mut self) -> Result<(), RebuildError> {
+        if self.events >= self.refresh_at {
+            let mut connection = self.database.pool().acquire().await?;
+            let dialect = self.database.dialect();
+            generation::refresh_statistics(&mut connection, dialect).await?;
+            self.refresh_at = 2 * self.events;
+        }
+        Ok(())
     }
 
     /// Records of a partition before `end`.

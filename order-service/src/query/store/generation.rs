@@ -159,6 +159,21 @@ pub(in crate::query) async fn leftover(
     Ok(None)
 }
 
+/// Tells PostgreSQL's planner about a generation that has grown. It takes one that its statistics do not know for empty,
+/// and would read all of it through any index that begins with the generation. SQLite goes by the columns.
+pub(in crate::query) async fn refresh_statistics(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<(), DatabaseError> {
+    if dialect == Dialect::Postgres {
+        for table in TABLES {
+            let analyze = AssertSqlSafe(format!("ANALYZE {table}"));
+            sqlx::query(analyze).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Deletes some rows of `generation` in `table`, those of the first orders after `after`. Returns the last of these,
 /// to go on after it: what is deleted stays in an index for a while. `None` when there are none left.
 pub(in crate::query) async fn delete_some(
