@@ -1,0 +1,26 @@
+//! A model of the whole system, small enough to go through every interleaving: one home partition, the
+//! participants with their cursors, rows, outcomes and jobs, a gateway, and people who cancel.
+//!
+//! What the services decide is not modelled: it is their own rule books that are called, the fold of
+//! `base_domains`, `stock_service::decision`, `payment_service::payment`, `shipping_service::shipment`,
+//! `order_service::command::judge`, and the states and ids of email-service. The model is what stands around
+//! them: how participants read, store, publish and die ([`participant`]), and who calls the rules with what
+//! ([`decision`], [`effect`]).
+//!
+//! Everything is checked in every state ([`check`]), and from each one the system has to come to rest.
+//! [`Mutation`]s prove that the checks find what they are for.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+mod check;
+mod decision;
+mod effect;
+mod explore;
+mod mutation;
+mod mutations;
+mod participant;
+mod readers;
+mod state;
+mod step;
+mod world;
+mod worlds;
