@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// How an order ended by the log: its first end counts. This says so without the fold that is tested.
 pub(crate) fn end_of(log: &[Event], order: usize) -> Option<OrderStatus> {
-    let mut statuses = log.iter().filter(|event| event.order == order);
+    let mut statuses = log.iter().filter(|event| event.order() == order);
     let end = statuses.find(|event| event.status.is_terminal());
     end.map(|event| event.status)
 }
@@ -29,14 +29,20 @@ pub(crate) fn always(world: &World, state: &State) -> Result<(), Defect> {
         every_service_decides_once(state, order)?;
         let own = &state.own[order];
         holds(own.charged <= 1 && own.refunded <= own.charged, || {
-            format!("order {order} was charged {} times and refunded {}", own.charged, own.refunded)
+            format!(
+                "order {order} was charged {} times and refunded {}",
+                own.charged, own.refunded
+            )
         })?;
         let shipped = end == Some(OrderStatus::Shipped);
         holds(own.parcels <= u8::from(shipped), || {
             format!("{} parcels of order {order}, which is {end:?}", own.parcels)
         })?;
         holds(own.answer.is_none() || own.answer == end, || {
-            format!("a cancellation was answered {:?}, and the log says {end:?}", own.answer)
+            format!(
+                "a cancellation was answered {:?}, and the log says {end:?}",
+                own.answer
+            )
         })?;
     }
     Ok(())
@@ -49,21 +55,25 @@ fn stock_is_conserved(world: &World, state: &State) -> Result<(), Defect> {
         let of_state = |own: &&Own| own.reservation == Some(wanted);
         state.own.iter().filter(of_state).count() as i64
     };
-    let expected = (with(ReservationState::Held), with(ReservationState::Shipped));
+    let expected = (
+        with(ReservationState::Held),
+        with(ReservationState::Shipped),
+    );
     holds(
         pieces.iter().all(|pieces| *pieces >= 0)
             && pieces.iter().sum::<i64>() == world.pieces
             && (level.reserved, level.shipped) == expected,
-        || format!("{level:?} of {} pieces, (held, shipped) are {expected:?}", world.pieces),
+        || {
+            format!(
+                "{level:?} of {} pieces, (held, shipped) are {expected:?}",
+                world.pieces
+            )
+        },
     )
 }
 
 /// No service believes in another end than the log says, however far it has read.
-fn every_service_sees(
-    state: &State,
-    order: usize,
-    end: Option<OrderStatus>,
-) -> Result<(), Defect> {
+fn every_service_sees(state: &State, order: usize, end: Option<OrderStatus>) -> Result<(), Defect> {
     for service in Service::ALL {
         let seen = state.row(service, order).fold.status();
         let ended = seen.filter(|status| status.is_terminal());
@@ -80,11 +90,13 @@ fn every_service_decides_once(state: &State, order: usize) -> Result<(), Defect>
         let most = if service == Service::Order { 2 } else { 1 };
         let mut decisions: Vec<&Event> = Vec::new();
         for event in &state.log {
-            if event.order == order && event.writer == service && !decisions.contains(&event) {
+            if event.order() == order && event.writer == service && !decisions.contains(&event) {
                 decisions.push(event);
             }
         }
-        holds(decisions.len() <= most, || format!("{service:?} decided {decisions:?}"))?;
+        holds(decisions.len() <= most, || {
+            format!("{service:?} decided {decisions:?}")
+        })?;
     }
     Ok(())
 }
@@ -97,13 +109,16 @@ pub(crate) fn at_rest(world: &World, state: &State) -> Result<String, Defect> {
         let end = end.ok_or_else(|| format!("at rest, and order {order} has not ended"))?;
         for service in Service::ALL {
             let row = state.row(service, order);
-            holds(row.fold.status() == Some(end) && row.unconfirmed.is_none(), || {
-                format!("at rest, and {service:?} has {row:?} of order {order}, which is {end}")
-            })?;
+            holds(
+                row.fold.status() == Some(end) && row.unconfirmed.is_none(),
+                || format!("at rest, and {service:?} has {row:?} of order {order}, which is {end}"),
+            )?;
         }
         let own = &state.own[order];
         let rows = rows_agree(own, end) && outside_agrees(own, end);
-        holds(rows, || format!("at rest, order {order} is {end}, and there is {own:?}"))?;
+        holds(rows, || {
+            format!("at rest, order {order} is {end}, and there is {own:?}")
+        })?;
         ends.push(end.as_str());
     }
     Ok(ends.join(" "))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use base_domains::{EventStatus, OrderEvent, OrderStatus, reason};
+use base_domains::{EventStatus, OrderEvent, OrderStatus};
 use payment_service::payment::{self, Payment};
 use service_runtime::participant::Decision;
 use shipping_service::shipment::{self, Shipment};
@@ -44,7 +44,7 @@ pub(crate) fn decide(
 
 /// `Keeper`: what ending an order needs is kept until it has ended, and those who wait are answered.
 fn keep(state: &mut State, _: &World, change: Event) {
-    let own = &mut state.own[change.order];
+    let own = &mut state.own[change.order()];
     if !change.status.is_terminal() {
         if own.kept == Kept::None {
             own.kept = Kept::Open;
@@ -61,7 +61,7 @@ fn release_again(state: &mut State, events: &[Event]) {
     for event in events {
         let given_back = matches!(event.status, OrderStatus::Rejected | OrderStatus::Cancelled);
         let released = Some(ReservationState::Released);
-        if given_back && state.own[event.order].reservation == released {
+        if given_back && state.own[event.order()].reservation == released {
             state.level.available += 1;
         }
     }
@@ -76,7 +76,10 @@ fn stock(
     if changes.is_empty() {
         return Ok(Vec::new());
     }
-    let requests: Vec<Request> = changes.iter().map(|change| request(world, *change)).collect();
+    let requests: Vec<Request> = changes
+        .iter()
+        .map(|change| request(world, *change))
+        .collect();
     let before = stock_rows(state, world);
     let decided = stock_service::decision::decide(before, &requests, UnknownProduct::Reject)
         .map_err(|error| error.to_string())?;
@@ -87,14 +90,14 @@ fn stock(
     }
     let mut outcomes = Vec::new();
     for (change, decision) in changes.iter().zip(decided.decisions) {
-        let outcome = outcome(change.order, decision)?;
+        let outcome = outcome(change.order(), decision)?;
         outcomes.extend(outcome.map(|outcome| (*change, outcome)));
     }
     Ok(outcomes)
 }
 
 fn request(world: &World, change: Event) -> Request {
-    let wish = &world.orders[change.order];
+    let wish = &world.orders[change.order()];
     let body = || Ok(OrderEvent::new(change.status, wish.wire.clone()));
     Request {
         order_id: wish.id,
@@ -124,13 +127,11 @@ fn outcome(order: usize, decision: Decision) -> Result<Option<Event>, Defect> {
     let EventStatus::Known(status) = event.status else {
         return Err("an outcome without a status".to_owned());
     };
-    let reason = match event.reason.as_deref() {
-        None => None,
-        Some(reason::OUT_OF_STOCK) => Some(reason::OUT_OF_STOCK),
-        Some(other) => return Err(format!("{other} is no reason in these worlds")),
-    };
-    let writer = Service::Stock;
-    Ok(Some(Event { order, status, writer, reason }))
+    let outcome = Event::new(order, Service::Stock, status);
+    Ok(Some(match event.reason {
+        Some(reason) => outcome.because(&reason),
+        None => outcome,
+    }))
 }
 
 /// The payment that payment-service keeps of an order.
@@ -143,15 +144,17 @@ pub(crate) fn payment(world: &World, order: usize, state: payment::State) -> Pay
 
 /// `PaymentDecider`.
 fn pay(state: &mut State, world: &World, change: Event) {
-    let own = &mut state.own[change.order];
-    let kept = own.payment.map(|state| payment(world, change.order, state));
+    let own = &mut state.own[change.order()];
+    let kept = own
+        .payment
+        .map(|state| payment(world, change.order(), state));
     let mut payment = match (kept, change.status) {
         (Some(payment), _) => payment,
         (None, OrderStatus::Reserved) => {
             own.charge = Job::Due;
-            payment(world, change.order, payment::State::Pending)
+            payment(world, change.order(), payment::State::Pending)
         }
-        (None, OrderStatus::Paid) => payment(world, change.order, payment::State::Pending),
+        (None, OrderStatus::Paid) => payment(world, change.order(), payment::State::Pending),
         (None, _) => return,
     };
     let action = match change.status {
@@ -187,13 +190,13 @@ pub(crate) fn shipment(world: &World, order: usize, state: shipment::State) -> S
 
 /// `ShippingDecider`.
 fn ship(state: &mut State, world: &World, change: Event) {
-    let own = &mut state.own[change.order];
+    let own = &mut state.own[change.order()];
     if own.shipment.is_none() && shipment::is_wanted(change.status) {
         own.shipment = Some(shipment::State::Prepared);
         own.dispatch = Job::Due;
     }
     let Some(kept) = own.shipment else { return };
-    let mut shipment = shipment(world, change.order, kept);
+    let mut shipment = shipment(world, change.order(), kept);
     let action = shipment.follow(change.status, 0);
     if action == shipment::Action::HandOver && !world.has(Mutation::HandsOverBeforeReadBack) {
         own.parcels += 1;

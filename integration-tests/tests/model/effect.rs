@@ -65,26 +65,14 @@ impl State {
     }
 
     /// `Canceller`.
-    fn cancel(
-        &mut self,
-        world: &World,
-        order: usize,
-        reason: &'static str,
-    ) -> Result<Verdict, Defect> {
+    fn cancel(&mut self, world: &World, order: usize, reason: &str) -> Result<Verdict, Defect> {
         let row = self.row(Service::Order, order);
         let unconfirmed = row.unconfirmed.is_some() && !world.has(Mutation::OutcomeIsOverwritten);
         let verdict = judge(row.fold.status(), unconfirmed);
         if let Verdict::Cancel(_) = verdict {
             self.own[order].kept = Kept::Cancelling;
-            self.append(
-                world,
-                Event {
-                    order,
-                    status: OrderStatus::Cancelled,
-                    writer: Service::Order,
-                    reason: Some(reason),
-                },
-            )?;
+            let cancelled = Event::new(order, Service::Order, OrderStatus::Cancelled);
+            self.append(world, cancelled.because(reason))?;
         }
         Ok(verdict)
     }
@@ -155,17 +143,19 @@ impl State {
         let mut payment = decision::payment(world, order, state);
         let action = payment.charge_answered(answer, status);
         own.payment = Some(payment.state);
-        let (status, reason) = match action {
-            payment::Action::Paid => (OrderStatus::Paid, None),
-            payment::Action::Reject => (OrderStatus::Rejected, Some(reason::PAYMENT_DECLINED)),
+        let event = |status| Event::new(order, Service::Payment, status);
+        match action {
+            payment::Action::Paid => self.append(world, event(OrderStatus::Paid)),
+            payment::Action::Reject => {
+                let rejected = event(OrderStatus::Rejected).because(reason::PAYMENT_DECLINED);
+                self.append(world, rejected)
+            }
             payment::Action::Refund => {
                 own.refund = Job::Due;
-                return Ok(());
+                Ok(())
             }
-            payment::Action::None | payment::Action::Withdraw => return Ok(()),
-        };
-        let writer = Service::Payment;
-        self.append(world, Event { order, status, writer, reason })
+            payment::Action::None | payment::Action::Withdraw => Ok(()),
+        }
     }
 
     /// `DispatchHandler`.
@@ -180,15 +170,8 @@ impl State {
         if world.has(Mutation::HandsOverBeforeReadBack) && state == shipment::State::Prepared {
             own.parcels += 1;
         }
-        self.append(
-            world,
-            Event {
-                order,
-                status: OrderStatus::Shipped,
-                writer: Service::Shipping,
-                reason: None,
-            },
-        )
+        let shipped = Event::new(order, Service::Shipping, OrderStatus::Shipped);
+        self.append(world, shipped)
     }
 }
 

@@ -80,7 +80,10 @@ impl Graph {
                 }
             }
         }
-        rests.iter().position(|rests| !rests).map(|number| number as u32)
+        rests
+            .iter()
+            .position(|rests| !rests)
+            .map(|number| number as u32)
     }
 }
 
@@ -109,10 +112,18 @@ pub(crate) fn explore(world: &World) -> Result<Explored, Broken> {
         }
         if at_rest {
             let ends = check::at_rest(world, &state);
-            explored.ends.insert(ends.map_err(|what| graph.broken(number, None, what))?);
+            explored
+                .ends
+                .insert(ends.map_err(|what| graph.broken(number, None, what))?);
             explored.at_rest += 1;
             graph.at_rest[number as usize] = true;
-            if logs.insert(state.log.iter().map(|event| event.byte()).collect::<Vec<u8>>()) {
+            if logs.insert(
+                state
+                    .log
+                    .iter()
+                    .map(|event| event.byte())
+                    .collect::<Vec<u8>>(),
+            ) {
                 explored.logs.push(state.log);
             }
         }
@@ -126,9 +137,18 @@ pub(crate) fn explore(world: &World) -> Result<Explored, Broken> {
 
 impl fmt::Display for Explored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, steps, at_rest, ends, logs } = self;
+        let Self {
+            states,
+            steps,
+            at_rest,
+            ends,
+            logs,
+        } = self;
         let logs = logs.len();
-        write!(f, "{states} states, {steps} steps, {at_rest} at rest, {logs} logs, ends {ends:?}")
+        write!(
+            f,
+            "{states} states, {steps} steps, {at_rest} at rest, {logs} logs, ends {ends:?}"
+        )
     }
 }
 
@@ -142,10 +162,9 @@ impl Broken {
             let taken = step.take(world, &state);
             // The last one may be what is refused.
             state = taken.unwrap_or(state);
-            let appended = state.log[before..].iter().map(|event| {
-                let why = event.reason.map_or(String::new(), |why| format!(" ({why})"));
-                format!("  => {}{why} of order {}", event.status, event.order)
-            });
+            let appended = state.log[before..]
+                .iter()
+                .map(|event| format!("  => {event:?}"));
             let appended: String = appended.collect();
             story += &format!("{:3}. {step:?}{appended}\n", index + 1);
         }

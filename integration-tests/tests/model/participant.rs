@@ -9,7 +9,7 @@
 //!   confirmed.
 //! - The sweep publishes what is unconfirmed when the log is read to its end.
 
-use base_domains::{Effect, OrderState};
+use base_domains::{Effect, OrderState, OrderStatus};
 
 use crate::decision;
 use crate::mutation::Mutation;
@@ -35,7 +35,15 @@ impl Row {
 
     fn confirm(&mut self) {
         let rank = self.fold.rank();
-        self.unconfirmed = self.unconfirmed.filter(|outcome| outcome.status.rank() > rank);
+        self.unconfirmed = self
+            .unconfirmed
+            .filter(|outcome| outcome.status.rank() > rank);
+    }
+
+    fn is_past(&self, status: OrderStatus) -> bool {
+        let mut fold = self.fold;
+        let ignored = fold.apply(status) == Effect::NoEffect;
+        ignored && (fold.status() != Some(status) || status.is_terminal())
     }
 
     /// Stores what was decided about an order that was at `state` then; whether it is stored.
@@ -70,12 +78,12 @@ impl State {
         let mut causes = [false; ORDERS];
         let mut changes = Vec::with_capacity(records);
         for event in &events {
-            let row = self.row_mut(service, event.order);
+            let row = self.row_mut(service, event.order());
             let before = row.fold.status();
             if row.apply(world, *event) == Effect::Effective {
                 changes.push(*event);
             } else if before == Some(event.status) && !world.has(Mutation::LostIsLost) {
-                causes[event.order] = true;
+                causes[event.order()] = true;
             }
         }
         let mut batch = Batch {
@@ -84,8 +92,11 @@ impl State {
         };
         for (change, outcome) in decision::decide(self, world, service, &changes, &events)? {
             let at = OrderState::from(Some(change.status));
-            if self.row_mut(service, change.order).store(world, at, outcome)? {
-                batch.outcomes[change.order] = Some(outcome);
+            if self
+                .row_mut(service, change.order())
+                .store(world, at, outcome)?
+            {
+                batch.outcomes[change.order()] = Some(outcome);
             }
         }
         for (order, again) in causes.into_iter().enumerate() {
@@ -102,6 +113,24 @@ impl State {
             participant.batch = Some(batch);
         }
         Ok(())
+    }
+
+    /// Passes over what means nothing to a participant any more: the fold ignores it, for ever, and no outcome
+    /// is or will be published again because of it. Whether it is read now or later makes no difference to
+    /// anything that can happen, so the later moments are left out.
+    pub(crate) fn pass_over(&mut self, world: &World) {
+        if !world.reduced {
+            return;
+        }
+        for participant in &mut self.participants {
+            while participant.batch.is_none() && participant.next < self.log.len() {
+                let event = self.log[participant.next];
+                if !participant.rows[event.order()].is_past(event.status) {
+                    break;
+                }
+                participant.next += 1;
+            }
+        }
     }
 
     /// The outcomes of the committed batch are acknowledged, and its offset is stored.
@@ -121,7 +150,7 @@ impl State {
 
     /// Stores what was decided outside of a batch; its publishing follows.
     pub(crate) fn append(&mut self, world: &World, outcome: Event) -> Result<(), Defect> {
-        let row = self.row_mut(outcome.writer, outcome.order);
+        let row = self.row_mut(outcome.writer, outcome.order());
         if row.store(world, row.fold, outcome)? {
             row.publishing = Some(outcome);
         }

@@ -113,14 +113,14 @@ impl Mailing {
 
     /// `MailDecider`: one job for each change to a state that is mailed.
     fn read(&mut self, world: &World, settings: &Settings, event: Event) {
-        let fold = &mut self.folds[event.order];
+        let fold = &mut self.folds[event.order()];
         let mut state = OrderState::from(fold.map(|place| OrderStatus::ALL[place]));
         let effect = state.apply(event.status);
         *fold = state.status().map(place);
         let changes = effect == Effect::Effective || world.has(Mutation::MailsWithoutFold);
         if changes && settings.states.contains(&event.status) {
             let (cause, sent, done) = (self.next, 0, false);
-            let job = self.jobs.entry((event.order, place(event.status)));
+            let job = self.jobs.entry((event.order(), place(event.status)));
             job.or_insert(Job { cause, sent, done });
         }
         self.next += 1;
@@ -129,12 +129,19 @@ impl Mailing {
     /// When all is sent: one `Message-ID` for each state of each order that is mailed, and no other.
     fn check(&self, world: &World, settings: &Settings, log: &[Event]) -> Result<(), Defect> {
         let mailed: BTreeSet<Mail> = (0..world.orders.len())
-            .flat_map(|order| passed(log, order).into_iter().map(move |status| (order, status)))
+            .flat_map(|order| {
+                passed(log, order)
+                    .into_iter()
+                    .map(move |status| (order, status))
+            })
             .filter(|(_, status)| settings.states.contains(status))
             .map(|(order, status)| (order, place(status)))
             .collect();
         if self.jobs.keys().copied().collect::<BTreeSet<_>>() != mailed {
-            return Err(format!("{:?} are mailed instead of {mailed:?} of {log:?}", self.jobs));
+            return Err(format!(
+                "{:?} are mailed instead of {mailed:?} of {log:?}",
+                self.jobs
+            ));
         }
         let mut all = BTreeSet::new();
         for job in self.jobs.values() {
@@ -154,14 +161,17 @@ impl Mailing {
 }
 
 fn place(status: OrderStatus) -> usize {
-    OrderStatus::ALL.iter().position(|other| *other == status).unwrap()
+    OrderStatus::ALL
+        .iter()
+        .position(|other| *other == status)
+        .unwrap()
 }
 
 /// The states that an order passed by this log, in words other than those of the fold: each goes further than
 /// all before, and the first end is the last.
 fn passed(log: &[Event], order: usize) -> Vec<OrderStatus> {
     let mut passed: Vec<OrderStatus> = Vec::new();
-    for event in log.iter().filter(|event| event.order == order) {
+    for event in log.iter().filter(|event| event.order() == order) {
         let last = passed.last().copied();
         let ended = last.is_some_and(OrderStatus::is_terminal);
         let further = last.is_none_or(|last| place(event.status) > place(last));
@@ -173,9 +183,9 @@ fn passed(log: &[Event], order: usize) -> Vec<OrderStatus> {
 }
 
 fn message_id(world: &World, settings: &Settings, event: Event, attempt: u8) -> String {
-    let order_id = world.orders[event.order].id;
+    let order_id = world.orders[event.order()].id;
     let writer = event.writer.writer();
-    let mut event_id = event_id(order_id, event.status, writer, event.reason).to_string();
+    let mut event_id = event_id(order_id, event.status, writer, event.reason()).to_string();
     if world.has(Mutation::EveryAttemptHasItsMessageId) {
         event_id += &attempt.to_string();
     }

@@ -1,5 +1,7 @@
 //! One moment of a world: the log, and what each service keeps.
 
+use std::fmt;
+
 use base_domains::{OrderState, OrderStatus, reason};
 use payment_service::payment;
 use shipping_service::shipment;
@@ -17,14 +19,23 @@ pub(crate) enum Service {
     Shipping,
 }
 
-/// A record of the home partition that all orders of a world share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A record of the home partition that all orders of a world share. Small, because states are copied often.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
-    pub(crate) order: usize,
     pub(crate) status: OrderStatus,
     pub(crate) writer: Service,
-    pub(crate) reason: Option<&'static str>,
+    order: u8,
+    /// Its place in [`REASONS`].
+    reason: Option<u8>,
 }
+
+/// Those that these worlds know.
+const REASONS: [&str; 4] = [
+    reason::OUT_OF_STOCK,
+    reason::PAYMENT_DECLINED,
+    reason::CANCELLED_ON_REQUEST,
+    reason::DEADLINE,
+];
 
 /// The row that a participant keeps of an order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,26 +138,47 @@ impl Service {
 }
 
 impl Event {
-    pub(crate) fn pending(order: usize) -> Self {
+    pub(crate) fn new(order: usize, writer: Service, status: OrderStatus) -> Self {
         Self {
-            order,
-            status: OrderStatus::Pending,
-            writer: Service::Order,
+            status,
+            writer,
+            order: order as u8,
             reason: None,
         }
     }
 
+    pub(crate) fn pending(order: usize) -> Self {
+        Self::new(order, Service::Order, OrderStatus::Pending)
+    }
+
+    pub(crate) fn because(self, reason: &str) -> Self {
+        let known = REASONS.iter().position(|known| *known == reason);
+        let place = known.unwrap_or_else(|| panic!("{reason} is no reason in these worlds"));
+        let reason = Some(place as u8);
+        Self { reason, ..self }
+    }
+
+    pub(crate) fn order(self) -> usize {
+        usize::from(self.order)
+    }
+
+    pub(crate) fn reason(self) -> Option<&'static str> {
+        self.reason.map(|place| REASONS[usize::from(place)])
+    }
+
+    /// Its own for each event of these worlds, and never 0; the writer follows from the rest.
     pub(crate) fn byte(self) -> u8 {
-        let reason = match self.reason {
-            None => 0,
-            Some(reason::OUT_OF_STOCK) => 1,
-            Some(reason::PAYMENT_DECLINED) => 2,
-            Some(reason::CANCELLED_ON_REQUEST) => 3,
-            Some(reason::DEADLINE) => 4,
-            Some(other) => panic!("{other} is no reason in these worlds"),
-        };
-        // The writer follows from status and reason.
-        1 + self.order as u8 + 2 * (self.status as u8 + 6 * reason)
+        let reason = self.reason.map_or(0, |place| 1 + place);
+        1 + self.order + 2 * (self.status as u8 + 6 * reason)
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = self
+            .reason()
+            .map_or(String::new(), |why| format!(" ({why})"));
+        write!(f, "{}{why} of order {}", self.status, self.order)
     }
 }
 
@@ -185,28 +217,37 @@ impl State {
     /// Two states are the same if and only if their keys are.
     pub(crate) fn key(&self, world: &World) -> Box<[u8]> {
         let orders = world.orders.len();
-        let event = |event: Option<Event>| event.map_or(0, Event::byte);
         let mut key = Vec::with_capacity(128);
         key.push(self.log.len() as u8);
-        key.extend(self.log.iter().map(|event| event.byte()));
-        for participant in &self.participants {
-            key.push(participant.next as u8);
-            key.push(participant.batch.map_or(0, |batch| batch.next as u8));
-            for (order, row) in participant.rows.iter().take(orders).enumerate() {
-                let batch = participant.batch.and_then(|batch| batch.outcomes[order]);
-                let outcomes = [row.unconfirmed, row.publishing, batch];
-                key.push(row.fold.status().map_or(0, |status| 1 + status as u8));
-                key.extend(outcomes.map(event));
-            }
+        for event in &self.log {
+            key.push(event.byte());
         }
-        let Level { available, reserved, shipped } = self.level;
-        key.extend([available, reserved, shipped].map(|pieces| pieces as u8));
-        let faults = self.faults;
-        key.extend([faults.crashes, faults.rereads, faults.repeats, faults.lost_answers]);
-        for own in self.own.iter().take(orders) {
-            key.extend(own.bytes());
+        for participant in &self.participants {
+            participant.push(&mut key, orders);
+        }
+        key.push(self.level.available as u8);
+        key.push(self.level.reserved as u8);
+        key.push(self.level.shipped as u8);
+        self.faults.push(&mut key);
+        for own in &self.own[..orders] {
+            key.extend_from_slice(&own.bytes());
         }
         key.into()
+    }
+}
+
+impl Participant {
+    fn push(&self, key: &mut Vec<u8>, orders: usize) {
+        let byte = |event: Option<Event>| event.map_or(0, Event::byte);
+        key.push(self.next as u8);
+        key.push(self.batch.map_or(0, |batch| batch.next as u8));
+        for order in 0..orders {
+            let row = &self.rows[order];
+            key.push(row.fold.status().map_or(0, |status| 1 + status as u8));
+            key.push(byte(row.unconfirmed));
+            key.push(byte(row.publishing));
+            key.push(self.batch.map_or(0, |batch| byte(batch.outcomes[order])));
+        }
     }
 }
 

@@ -78,6 +78,7 @@ impl Step {
                 state.log.push(state.log[offset]);
             }
         }
+        state.pass_over(world);
         Ok(state)
     }
 }
@@ -134,8 +135,9 @@ fn of_order(world: &World, state: &State, order: usize, steps: &mut Vec<Step>) {
     }
     for kind in [Kind::Charge, Kind::Refund, Kind::Dispatch] {
         match state.job(kind, order) {
-            Job::Due => steps.push(Step::Begin(kind, order)),
-            Job::Begun => {
+            // Nobody takes a refund back, so it makes no difference who has begun it.
+            Job::Due if kind != Kind::Refund => steps.push(Step::Begin(kind, order)),
+            Job::Due | Job::Begun => {
                 steps.push(Step::Finish(kind, order));
                 if state.faults.lost_answers > 0 && kind != Kind::Dispatch {
                     steps.push(Step::LoseAnswer(kind, order));

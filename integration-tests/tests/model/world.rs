@@ -22,6 +22,8 @@ pub(crate) struct World {
     /// Whether orders may be overdue, at any moment.
     pub(crate) deadline: bool,
     pub(crate) faults: Faults,
+    /// Whether moments are left out that make no difference, see [`State::pass_over`](crate::state::State).
+    pub(crate) reduced: bool,
     /// What is wrong on purpose.
     pub(crate) mutation: Option<Mutation>,
 }
@@ -80,8 +82,20 @@ impl Wish {
     }
 }
 
+impl Faults {
+    pub(crate) fn push(self, key: &mut Vec<u8>) {
+        let Self {
+            crashes,
+            rereads,
+            repeats,
+            lost_answers,
+        } = self;
+        key.extend_from_slice(&[crashes, rereads, repeats, lost_answers]);
+    }
+}
+
 impl World {
-    /// Nothing goes wrong in it.
+    /// These orders compete for one piece, and nothing goes wrong.
     pub(crate) fn new(name: &'static str, orders: Vec<Wish>) -> Self {
         assert!(orders.len() <= ORDERS, "{name} has too many orders");
         Self {
@@ -91,7 +105,47 @@ impl World {
             batch: 1,
             deadline: false,
             faults: Faults::default(),
+            reduced: true,
             mutation: None,
+        }
+    }
+
+    pub(crate) fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    pub(crate) fn overdue(self) -> Self {
+        let deadline = true;
+        Self { deadline, ..self }
+    }
+
+    pub(crate) fn crash(mut self) -> Self {
+        self.faults.crashes += 1;
+        self
+    }
+
+    pub(crate) fn reread(mut self) -> Self {
+        self.faults.rereads += 1;
+        self
+    }
+
+    pub(crate) fn repeat(mut self) -> Self {
+        self.faults.repeats += 1;
+        self
+    }
+
+    pub(crate) fn lost_answer(mut self) -> Self {
+        self.faults.lost_answers += 1;
+        self
+    }
+
+    /// The same with every moment, and this defect.
+    pub(crate) fn with(self, mutation: Mutation) -> Self {
+        let (reduced, mutation) = (false, Some(mutation));
+        Self {
+            reduced,
+            mutation,
+            ..self
         }
     }
 
