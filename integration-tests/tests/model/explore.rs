@@ -1,6 +1,6 @@
 //! All interleavings of a world, breadth first, so that a trace to a defect is a shortest one.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use crate::check;
@@ -90,7 +90,7 @@ impl Graph {
 /// Goes through every state of `world`.
 pub(crate) fn explore(world: &World) -> Result<Explored, Broken> {
     let (mut graph, mut explored) = (Graph::default(), Explored::default());
-    let mut logs = BTreeSet::new();
+    let mut logs = HashSet::new();
     let first = State::first(world);
     let (number, _) = graph.number(first.key(world), None);
     let mut queue = VecDeque::from([(number, first)]);
@@ -117,17 +117,10 @@ pub(crate) fn explore(world: &World) -> Result<Explored, Broken> {
                 .insert(ends.map_err(|what| graph.broken(number, None, what))?);
             explored.at_rest += 1;
             graph.at_rest[number as usize] = true;
-            if logs.insert(
-                state
-                    .log
-                    .iter()
-                    .map(|event| event.byte())
-                    .collect::<Vec<u8>>(),
-            ) {
-                explored.logs.push(state.log);
-            }
+            logs.insert(state.log);
         }
     }
+    explored.logs = logs.into_iter().collect();
     explored.states = graph.parents.len();
     match graph.restless() {
         Some(number) => Err(graph.broken(number, None, "never comes to rest".to_owned())),

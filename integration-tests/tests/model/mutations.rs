@@ -2,10 +2,10 @@
 
 use crate::explore::{Broken, explore};
 use crate::mutation::Mutation;
-use crate::readers::{self, Settings};
+use crate::readers;
 use crate::world::{Wish, World};
 
-/// One order that may be cancelled, charged on the second attempt, and read twice.
+/// One order that somebody may cancel.
 fn small() -> World {
     World::new("one order", vec![Wish::new(0).cancelled(1)])
 }
@@ -16,12 +16,7 @@ fn found(world: &World) -> Option<Broken> {
         Ok(explored) => explored,
         Err(broken) => return Some(broken),
     };
-    let settings = Settings::default();
-    let mails = explored
-        .logs
-        .iter()
-        .map(|log| readers::explore(world, &settings, log));
-    let what = mails.filter_map(Result::err).next()?;
+    let what = readers::explore_all(world, &explored.logs).err()?;
     let trace = Vec::new();
     Some(Broken { what, trace })
 }

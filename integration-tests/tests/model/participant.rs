@@ -9,7 +9,7 @@
 //!   confirmed.
 //! - The sweep publishes what is unconfirmed when the log is read to its end.
 
-use base_domains::{Effect, OrderState, OrderStatus};
+use base_domains::{Effect, OrderState};
 
 use crate::decision;
 use crate::mutation::Mutation;
@@ -38,12 +38,6 @@ impl Row {
         self.unconfirmed = self
             .unconfirmed
             .filter(|outcome| outcome.status.rank() > rank);
-    }
-
-    fn is_past(&self, status: OrderStatus) -> bool {
-        let mut fold = self.fold;
-        let ignored = fold.apply(status) == Effect::NoEffect;
-        ignored && (fold.status() != Some(status) || status.is_terminal())
     }
 
     /// Stores what was decided about an order that was at `state` then; whether it is stored.
@@ -113,24 +107,6 @@ impl State {
             participant.batch = Some(batch);
         }
         Ok(())
-    }
-
-    /// Passes over what means nothing to a participant any more: the fold ignores it, for ever, and no outcome
-    /// is or will be published again because of it. Whether it is read now or later makes no difference to
-    /// anything that can happen, so the later moments are left out.
-    pub(crate) fn pass_over(&mut self, world: &World) {
-        if !world.reduced {
-            return;
-        }
-        for participant in &mut self.participants {
-            while participant.batch.is_none() && participant.next < self.log.len() {
-                let event = self.log[participant.next];
-                if !participant.rows[event.order()].is_past(event.status) {
-                    break;
-                }
-                participant.next += 1;
-            }
-        }
     }
 
     /// The outcomes of the committed batch are acknowledged, and its offset is stored.

@@ -2,9 +2,10 @@
 //!
 //! It appends nothing, and nobody reads what it keeps. So each of its steps can be put off until the others
 //! are at rest, without a difference to anybody, and it is enough to take it through every log that they can
-//! leave; with deaths and rereads of its own.
+//! leave; with a death and a reread of its own. Of each order it keeps rows that no other order changes: so one
+//! order of a log is enough at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 
 use base_domains::{Effect, OrderState, OrderStatus, event_id};
 use email_service::message_id::MessageId;
@@ -16,7 +17,7 @@ use crate::state::Event;
 use crate::world::{ORDERS, World};
 
 /// What email-service does when nothing is set.
-pub(crate) struct Settings {
+struct Settings {
     states: Vec<OrderStatus>,
     domain: String,
 }
@@ -24,28 +25,27 @@ pub(crate) struct Settings {
 /// A mail job by what its id says: the order, and the place of the status in [`OrderStatus::ALL`].
 type Mail = (usize, usize);
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Job {
-    /// The record in the log that it was made of.
+    /// The offset of the record that it was made of.
     cause: usize,
     /// How often it was handed over.
     sent: u8,
     done: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Mailing {
     next: usize,
-    /// Folded states by their place in [`OrderStatus::ALL`].
-    folds: [Option<usize>; ORDERS],
-    jobs: BTreeMap<Mail, Job>,
+    folds: [OrderState; ORDERS],
+    jobs: [[Option<Job>; OrderStatus::ALL.len()]; ORDERS],
     /// How often it may still read everything again, and die between handing over and recording.
     rereads: u8,
     deaths: u8,
 }
 
 impl Settings {
-    pub(crate) fn default() -> Self {
+    fn default() -> Self {
         let nothing = std::iter::empty::<(String, String)>();
         let mail = email_service::Config::load(None, nothing).unwrap().0.mail;
         Self {
@@ -55,55 +55,85 @@ impl Settings {
     }
 }
 
-/// Takes email-service through `log` in every way; the number of its states.
-pub(crate) fn explore(world: &World, settings: &Settings, log: &[Event]) -> Result<usize, Defect> {
+/// Takes email-service through all of `logs`; the number of its states.
+pub(crate) fn explore_all(world: &World, logs: &[Vec<Event>]) -> Result<usize, Defect> {
+    let orders = 0..world.orders.len();
+    let lives: HashSet<Vec<Event>> = orders
+        .flat_map(|order| {
+            let of_order = move |event: &&Event| event.order() == order;
+            let life = move |log: &Vec<Event>| log.iter().filter(of_order).copied().collect();
+            logs.iter().map(life)
+        })
+        .collect();
+    let settings = Settings::default();
+    lives
+        .iter()
+        .map(|life| explore(world, &settings, life))
+        .sum()
+}
+
+/// Takes it through `log` in every way.
+fn explore(world: &World, settings: &Settings, log: &[Event]) -> Result<usize, Defect> {
     let first = Mailing {
         next: 0,
-        folds: [None; ORDERS],
-        jobs: BTreeMap::new(),
+        folds: [OrderState::default(); ORDERS],
+        jobs: Default::default(),
         rereads: 1,
         deaths: 1,
     };
-    let mut seen = BTreeSet::from([first.clone()]);
+    let mut seen = HashSet::from([first]);
     let mut open = vec![first];
     while let Some(state) = open.pop() {
-        let next = state.steps(world, settings, log);
-        if state.next == log.len() && state.jobs.values().all(|job| job.done) {
+        if state.next == log.len() && state.due().is_none() {
             state.check(world, settings, log)?;
-        } else if next.is_empty() {
-            return Err(format!("mail is stuck: {state:?} {log:?}"));
         }
-        open.extend(next.into_iter().filter(|next| seen.insert(next.clone())));
+        for next in state.steps(world, settings, log) {
+            if seen.insert(next) {
+                open.push(next);
+            }
+        }
     }
     Ok(seen.len())
 }
 
 impl Mailing {
+    fn jobs(&self) -> impl Iterator<Item = (Mail, Job)> {
+        let mails = (0..ORDERS).flat_map(|order| {
+            let places = 0..OrderStatus::ALL.len();
+            places.map(move |place| (order, place))
+        });
+        mails.filter_map(|mail| Some((mail, self.jobs[mail.0][mail.1]?)))
+    }
+
+    /// The next job. They have nothing in common, so that it is enough to run one after the other.
+    fn due(&self) -> Option<(Mail, Job)> {
+        self.jobs().find(|(_, job)| !job.done)
+    }
+
     fn steps(&self, world: &World, settings: &Settings, log: &[Event]) -> Vec<Self> {
         let mut steps = Vec::new();
         if self.next < log.len() {
-            let mut read = self.clone();
+            let mut read = *self;
             read.read(world, settings, log[self.next]);
             steps.push(read);
         }
-        for (mail, job) in self.jobs.iter().filter(|(_, job)| !job.done) {
-            let sent = |done| Job {
-                cause: job.cause,
-                sent: job.sent + 1,
-                done,
+        if let Some(((order, place), job)) = self.due() {
+            let sent = |done| {
+                let sent = job.sent + 1;
+                Some(Job { sent, done, ..job })
             };
-            let mut recorded = self.clone();
-            recorded.jobs.insert(*mail, sent(true));
+            let mut recorded = *self;
+            recorded.jobs[order][place] = sent(true);
             steps.push(recorded);
             if self.deaths > 0 {
-                let mut died = self.clone();
+                let mut died = *self;
                 died.deaths -= 1;
-                died.jobs.insert(*mail, sent(false));
+                died.jobs[order][place] = sent(false);
                 steps.push(died);
             }
         }
         if self.rereads > 0 && self.next > 0 {
-            let mut again = self.clone();
+            let mut again = *self;
             again.rereads -= 1;
             again.next = 0;
             steps.push(again);
@@ -113,15 +143,13 @@ impl Mailing {
 
     /// `MailDecider`: one job for each change to a state that is mailed.
     fn read(&mut self, world: &World, settings: &Settings, event: Event) {
-        let fold = &mut self.folds[event.order()];
-        let mut state = OrderState::from(fold.map(|place| OrderStatus::ALL[place]));
-        let effect = state.apply(event.status);
-        *fold = state.status().map(place);
+        let effect = self.folds[event.order()].apply(event.status);
         let changes = effect == Effect::Effective || world.has(Mutation::MailsWithoutFold);
         if changes && settings.states.contains(&event.status) {
             let (cause, sent, done) = (self.next, 0, false);
-            let job = self.jobs.entry((event.order(), place(event.status)));
-            job.or_insert(Job { cause, sent, done });
+            // Of two jobs with one id the first one is kept.
+            let job = &mut self.jobs[event.order()][place(event.status)];
+            job.get_or_insert(Job { cause, sent, done });
         }
         self.next += 1;
     }
@@ -137,14 +165,14 @@ impl Mailing {
             .filter(|(_, status)| settings.states.contains(status))
             .map(|(order, status)| (order, place(status)))
             .collect();
-        if self.jobs.keys().copied().collect::<BTreeSet<_>>() != mailed {
+        let jobs: Vec<(Mail, Job)> = self.jobs().collect();
+        if jobs.iter().map(|(mail, _)| *mail).collect::<BTreeSet<_>>() != mailed {
             return Err(format!(
-                "{:?} are mailed instead of {mailed:?} of {log:?}",
-                self.jobs
+                "{jobs:?} are mailed instead of {mailed:?} of {log:?}"
             ));
         }
         let mut all = BTreeSet::new();
-        for job in self.jobs.values() {
+        for (_, job) in jobs {
             let ids: BTreeSet<String> = (0..job.sent)
                 .map(|attempt| message_id(world, settings, log[job.cause], attempt))
                 .collect();

@@ -11,7 +11,7 @@ use stock_service::reservation::ReservationState;
 use crate::world::{Faults, ORDERS, World};
 
 /// The participants that append. Those that only read are in [`readers`](crate::readers).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Service {
     Order,
     Stock,
@@ -20,7 +20,7 @@ pub(crate) enum Service {
 }
 
 /// A record of the home partition that all orders of a world share. Small, because states are copied often.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Event {
     pub(crate) status: OrderStatus,
     pub(crate) writer: Service,
@@ -212,61 +212,5 @@ impl State {
 
     pub(crate) fn row_mut(&mut self, service: Service, order: usize) -> &mut Row {
         &mut self.of_mut(service).rows[order]
-    }
-
-    /// Two states are the same if and only if their keys are.
-    pub(crate) fn key(&self, world: &World) -> Box<[u8]> {
-        let orders = world.orders.len();
-        let mut key = Vec::with_capacity(128);
-        key.push(self.log.len() as u8);
-        for event in &self.log {
-            key.push(event.byte());
-        }
-        for participant in &self.participants {
-            participant.push(&mut key, orders);
-        }
-        key.push(self.level.available as u8);
-        key.push(self.level.reserved as u8);
-        key.push(self.level.shipped as u8);
-        self.faults.push(&mut key);
-        for own in &self.own[..orders] {
-            key.extend_from_slice(&own.bytes());
-        }
-        key.into()
-    }
-}
-
-impl Participant {
-    fn push(&self, key: &mut Vec<u8>, orders: usize) {
-        let byte = |event: Option<Event>| event.map_or(0, Event::byte);
-        key.push(self.next as u8);
-        key.push(self.batch.map_or(0, |batch| batch.next as u8));
-        for order in 0..orders {
-            let row = &self.rows[order];
-            key.push(row.fold.status().map_or(0, |status| 1 + status as u8));
-            key.push(byte(row.unconfirmed));
-            key.push(byte(row.publishing));
-            key.push(self.batch.map_or(0, |batch| byte(batch.outcomes[order])));
-        }
-    }
-}
-
-impl Own {
-    fn bytes(&self) -> [u8; 13] {
-        [
-            self.kept as u8,
-            self.cancels,
-            u8::from(self.asked),
-            self.answer.map_or(0, |status| 1 + status as u8),
-            self.reservation.map_or(0, |state| 1 + state as u8),
-            self.payment.map_or(0, |state| 1 + state as u8),
-            self.charge as u8,
-            self.refund as u8,
-            self.charged,
-            self.refunded,
-            self.shipment.map_or(0, |state| 1 + state as u8),
-            self.dispatch as u8,
-            self.parcels,
-        ]
     }
 }

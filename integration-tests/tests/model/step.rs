@@ -78,7 +78,7 @@ impl Step {
                 state.log.push(state.log[offset]);
             }
         }
-        state.pass_over(world);
+        state.settle(world)?;
         Ok(state)
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct World {
     /// Whether orders may be overdue, at any moment.
     pub(crate) deadline: bool,
     pub(crate) faults: Faults,
-    /// Whether moments are left out that make no difference, see [`State::pass_over`](crate::state::State).
+    /// Whether moments are left out that make no difference, see [`reduction`](crate::reduction).
     pub(crate) reduced: bool,
     /// What is wrong on purpose.
     pub(crate) mutation: Option<Mutation>,
@@ -79,18 +79,6 @@ impl Wish {
     pub(crate) fn declined(self) -> Self {
         let declined = true;
         Self { declined, ..self }
-    }
-}
-
-impl Faults {
-    pub(crate) fn push(self, key: &mut Vec<u8>) {
-        let Self {
-            crashes,
-            rereads,
-            repeats,
-            lost_answers,
-        } = self;
-        key.extend_from_slice(&[crashes, rereads, repeats, lost_answers]);
     }
 }
 
