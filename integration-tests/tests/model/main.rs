@@ -7,8 +7,13 @@
 //! them: how participants read, store, publish and die ([`participant`]), and who calls the rules with what
 //! ([`decision`], [`effect`]).
 //!
-//! Everything is checked in every state ([`check`]), and from each one the system has to come to rest.
-//! [`Mutation`]s prove that the checks find what they are for.
+//! Each world is gone through whole: every order of the steps that can be taken, with as many deaths, rereads,
+//! repeated records and lost answers as it allows, at any moment and in any service ([`step`]). Everything is
+//! checked in every state ([`check`]), and from each one the system has to come to rest without further luck.
+//! What makes no difference is left out, and so is email-service, which has a place of its own ([`reduction`],
+//! [`readers`]).
+//!
+//! Defects that are planted ([`mutation`]) prove that the checks find what they are for.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 

@@ -178,7 +178,8 @@ fn what_is_passed_over_makes_no_difference() {
                 .crash()
                 .reread()
                 .batch(2),
-            declined("reread, repeated record", 0).reread().repeat(),
+            declined("request, crash", 1).crash(),
+            declined("repeated record", 0).repeat(),
             World::new("two orders", vec![Wish::new(0).declined(), Wish::new(1)]),
         ]
     };

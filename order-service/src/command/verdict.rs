@@ -7,7 +7,7 @@
 //! | PENDING, RESERVED, PAID | yes | its CANCELLED is under way |
 //! | PENDING, RESERVED, PAID | no | CANCELLED is to be stored |
 //!
-//! The only outcome that the participant `orders` ever stores is CANCELLED.
+//! An unconfirmed outcome of the participant `orders` always is a CANCELLED: it stores no other.
 
 use base_domains::OrderStatus;
 
