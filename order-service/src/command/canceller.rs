@@ -12,6 +12,7 @@ use service_runtime::jobs::Backoff;
 use service_runtime::participant::{AppendError, Appender, LockedOrder, Settlement, StoredOutcome};
 
 use super::store::{self, Ending};
+use super::verdict::{Verdict, judge};
 
 /// Attempts at a transaction that lost a race against another.
 const ATTEMPTS: u32 = 5;
@@ -85,17 +86,16 @@ impl Canceller {
             return Ok(Cancelling::Unknown);
         };
         let order = locked.order();
-        let Some(status) = order.status else {
-            return Ok(Cancelling::Unknown);
+        let status = match judge(order.status, locked.has_unconfirmed()) {
+            Verdict::Unknown => return Ok(Cancelling::Unknown),
+            Verdict::Ended(status) => {
+                forget(locked.tx(), order).await?;
+                locked.settle(Settlement::done()).await?;
+                return Ok(Cancelling::Ended(status));
+            }
+            Verdict::UnderWay => return Ok(Cancelling::UnderWay),
+            Verdict::Cancel(status) => status,
         };
-        if status.is_terminal() {
-            forget(locked.tx(), order).await?;
-            locked.settle(Settlement::done()).await?;
-            return Ok(Cancelling::Ended(status));
-        }
-        if locked.has_unconfirmed() {
-            return Ok(Cancelling::UnderWay);
-        }
         let Some(kept) = store::kept(locked.tx(), order_id).await? else {
             return Ok(Cancelling::Unreadable(status));
         };

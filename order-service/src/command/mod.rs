@@ -20,6 +20,7 @@ mod placements;
 mod request;
 mod routes;
 mod store;
+mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use canceller::{Canceller, Cancelling};
 pub use keeper::Keeper;
 pub use overdue::{Deadlines, RoundError};
 use place::Placing;
+pub use verdict::{Verdict, judge};
 
 /// Name of the participant that reads back what became of orders.
 pub const PARTICIPANT: &str = "orders";
