@@ -48,7 +48,7 @@ async fn fill(database: &Database) {
         ("dead long ago", "dead", Some(OLD)),
         ("due", "due", None),
     ] {
-        let finished = finished.map_or("NULL".to_owned(), |at| at.to_string());
+        let finished = finished.map_or_else(|| "NULL".to_owned(), |at| at.to_string());
         let insert = format!(
             "INSERT INTO jobs (job_id, kind, order_id, partition_id, state, next_try_at, payload, age_from, \
              created_at, finished_at) VALUES ('{id}', 'mail', 'o', 0, '{state}', {OLD}, '{{}}', {OLD}, {OLD}, {finished})"
