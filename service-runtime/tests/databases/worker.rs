@@ -603,11 +603,17 @@ async fn jobs_are_counted_by_kind_result_and_state(database: TestDatabase) {
         r#"job_attempts_total{kind="mail",result="dead"} 1"#,
         r#"jobs_dead{kind="mail"} 1"#,
         r#"jobs_due{kind="mail"} 1"#,
-        r#"jobs_oldest_due_seconds{kind="mail"} 0."#,
     ];
     for line in expected {
         eventually(line, async || recorder.handle().render().contains(line)).await;
     }
+    let age = r#"jobs_oldest_due_seconds{kind="mail"} "#;
+    eventually(age, async || {
+        let text = recorder.handle().render();
+        let age = text.lines().find_map(|line| line.strip_prefix(age));
+        age.is_some_and(|age| age.parse::<f64>().unwrap() > 0.0)
+    })
+    .await;
     running.stop().await;
     jobs::metrics::retired("mail");
     for gauge in ["jobs_dead", "jobs_due", "jobs_oldest_due_seconds"] {
