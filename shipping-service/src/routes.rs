@@ -1,14 +1,11 @@
 //! HTTP: the shipment of an order, and its dispatch.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use base_domains::{OrderId, ParseOrderIdError};
 use jiff::Timestamp;
 use serde::Serialize;
-use service_runtime::database::{DatabaseError, ErrorClass};
 use service_runtime::http::{Json, Path, Problem};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,8 +14,6 @@ use utoipa_axum::routes;
 use crate::dispatch::Dispatcher;
 use crate::shipment;
 use crate::store::Kept;
-
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How far a shipment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -92,7 +87,7 @@ async fn get(
     Path(order_id): Path<String>,
 ) -> Result<Json<OrderShipment>, Problem> {
     let order_id: OrderId = order_id.parse().map_err(bad_id)?;
-    let kept = dispatcher.find(order_id).await.map_err(problem)?;
+    let kept = dispatcher.find(order_id).await?;
     Ok(Json(kept.ok_or_else(unknown)?.into()))
 }
 
@@ -118,7 +113,7 @@ async fn dispatch(
     Path(order_id): Path<String>,
 ) -> Result<Response, Problem> {
     let order_id: OrderId = order_id.parse().map_err(bad_id)?;
-    let kept = dispatcher.dispatch(order_id).await.map_err(problem)?;
+    let kept = dispatcher.dispatch(order_id).await?;
     let kept = kept.ok_or_else(unknown)?;
     let status = match kept.shipment.state {
         shipment::State::Dispatched => StatusCode::OK,
@@ -173,14 +168,4 @@ fn bad_id(error: ParseOrderIdError) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST)
         .with_detail("the order id cannot be used")
         .with_error("orderId", error.to_string())
-}
-
-fn problem(error: DatabaseError) -> Problem {
-    match error.class() {
-        ErrorClass::Again | ErrorClass::Unavailable => {
-            tracing::warn!(%error, "The database did not answer a request.");
-            Problem::unavailable("the database is not available", RETRY_AFTER)
-        }
-        ErrorClass::Bug => Problem::internal(error),
-    }
 }

@@ -20,6 +20,7 @@
 mod attempt;
 mod backoff;
 mod browse;
+mod dead;
 mod handler;
 mod job;
 mod kind;
@@ -31,14 +32,13 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use browse::{JobCursor, UnknownCursor, find, list, page};
+pub use dead::{retry_dead, retry_dead_of};
 pub use handler::{
     Attempted, GateError, HistoryGate, JobHandler, JobResult, RecordError, Recorded,
 };
 pub use job::{Job, JobFilter, JobRow, JobState, NewJob, UnknownJobState};
-pub use kind::{retry_dead_of, skip_due};
+pub use kind::skip_due;
 pub use pause::Pause;
 pub use routes::{JobPage, JobView, routes};
-pub use store::{
-    Claim, claim, die, expedite, finish, insert, record, retry, retry_dead, skip, withdraw,
-};
+pub use store::{Claim, claim, die, expedite, finish, insert, record, retry, skip, withdraw};
 pub use worker::{DRAIN_TIMEOUT, Worker, WorkerConfig};

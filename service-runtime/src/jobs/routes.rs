@@ -3,8 +3,6 @@
 //! - A job's id may have a `/` in it, so in a path it is percent-encoded: `charge%2F0193a5b8-…`.
 //! - The payload is not shown: it may hold personal data and credentials. Errors and results are.
 
-use std::time::Duration;
-
 use axum::{extract::State, http::StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,10 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{JobCursor, JobFilter, JobRow, JobState, find, page, retry_dead};
-use crate::database::{Database, DatabaseError, ErrorClass};
+use crate::database::Database;
 use crate::http::{Json, Path, Problem, Query};
 
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
@@ -138,7 +135,7 @@ async fn list_jobs(
     };
     // One more than asked for tells whether there is another page.
     let found = page(&database, &filter, after.as_ref(), limit + 1).await;
-    let mut rows = found.map_err(|error| problem(&error))?;
+    let mut rows = found?;
     let whole = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > whole;
     rows.truncate(whole);
@@ -184,7 +181,7 @@ async fn retry_job(
     Path(id): Path<String>,
 ) -> Result<Json<JobView>, Problem> {
     let put_back = retry_dead(&database, without_nul(&id)?).await;
-    let put_back = put_back.map_err(|error| problem(&error))?;
+    let put_back = put_back?;
     let row = existing(&database, &id).await?;
     if !put_back {
         let state = row.state.as_str();
@@ -201,7 +198,7 @@ async fn retry_job(
 
 async fn existing(database: &Database, id: &str) -> Result<JobRow, Problem> {
     let found = find(database, without_nul(id)?).await;
-    found.map_err(|error| problem(&error))?.ok_or_else(no_job)
+    found?.ok_or_else(no_job)
 }
 
 /// The id; PostgreSQL takes no NUL in a text, so no job has one.
@@ -253,14 +250,4 @@ fn bad_parameter(name: &str, message: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST)
         .with_detail("a query parameter is not valid")
         .with_error(name, message)
-}
-
-fn problem(error: &DatabaseError) -> Problem {
-    match error.class() {
-        ErrorClass::Again | ErrorClass::Unavailable => {
-            tracing::warn!(%error, "The database did not answer a request.");
-            Problem::unavailable("the database is not available", RETRY_AFTER)
-        }
-        ErrorClass::Bug => Problem::internal(error),
-    }
 }

@@ -332,26 +332,6 @@ pub async fn retry(
     Ok(done.rows_affected() == 1)
 }
 
-/// Makes a dead job due again, as if it were new: no attempts, and of no age. `false` when there is
-/// no dead job of this id.
-///
-/// # Errors
-/// Those of the database.
-pub async fn retry_dead(database: &Database, job_id: &str) -> Result<bool, DatabaseError> {
-    let text = format!(
-        "UPDATE jobs SET state = 'due', attempts = 0, next_try_at = {now}, age_from = {now}, \
-         finished_at = NULL WHERE job_id = $1 AND state = 'dead'",
-        now = database.dialect().now_ms(),
-    );
-    let mut tx = database.begin().await?;
-    let done = sqlx::query(AssertSqlSafe(text))
-        .bind(job_id)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected() == 1)
-}
-
 fn millis(duration: Duration) -> i64 {
     // Within a century, so that a sum with the clock cannot overflow.
     const CENTURY: u128 = 100 * 365 * 24 * 60 * 60 * 1000;

@@ -165,3 +165,20 @@ impl<D: Decider> Bench<D> {
         Ok(republish(&self.shared, &[order_id]).await?)
     }
 }
+
+impl<D: Decider> Participant<D> {
+    /// Gives these records their effect as the running participant does: one batch of a log of so many partitions,
+    /// without a consumer. For tests of what deciders write, and of what is made of that.
+    ///
+    /// # Errors
+    /// Those of the loop's handler.
+    pub async fn handle(&self, partitions: i32, records: &[Record]) -> Result<(), Interruption> {
+        self.shared.identity.get_or_init(|| LogIdentity {
+            cluster_id: String::new(),
+            topic: self.shared.topic.clone(),
+            partitions,
+        });
+        let mut handler = Handler::new(Arc::clone(&self.shared), self.loop_health.clone());
+        handler.handle(records).await
+    }
+}

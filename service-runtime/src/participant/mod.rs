@@ -56,9 +56,8 @@ pub use sweep::SweepSettings;
 use crate::database::{Database, within};
 use crate::health::{Component, Health};
 use crate::kafka::{
-    BatchHandler as _, ConsumerLoop, DeadLetters, Interruption, KafkaConfig, KafkaProducer,
-    LogEnds, LoopError, LoopSettings, PartitionId, Progress, Record, TopicSpec, cluster_id,
-    ensure_topics, partition_count,
+    ConsumerLoop, DeadLetters, Interruption, KafkaConfig, KafkaProducer, LogEnds, LoopError,
+    LoopSettings, PartitionId, Progress, TopicSpec, cluster_id, ensure_topics, partition_count,
 };
 use crate::lifecycle::Shutdown;
 use plan::{Kind, Plan};
@@ -226,21 +225,6 @@ impl<D: Decider> Participant<D> {
                 }
             }
         }
-    }
-
-    /// Gives these records their effect as the running participant does: one batch of a log of so many partitions,
-    /// without a consumer. For tests of what deciders write, and of what is made of that.
-    ///
-    /// # Errors
-    /// Those of the loop's handler.
-    pub async fn handle(&self, partitions: i32, records: &[Record]) -> Result<(), Interruption> {
-        self.shared.identity.get_or_init(|| LogIdentity {
-            cluster_id: String::new(),
-            topic: self.shared.topic.clone(),
-            partitions,
-        });
-        let mut handler = handler::Handler::new(Arc::clone(&self.shared), self.loop_health.clone());
-        handler.handle(records).await
     }
 
     /// Creates the topics and identifies the log, waiting for broker and database as long as it

@@ -9,7 +9,7 @@ use service_runtime::jobs::{self, JobFilter, JobRow, JobState};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{Api, bad_parameter, problem, time};
+use super::{Api, bad_parameter, time};
 use crate::failure::Answer;
 use crate::job::{ID_PREFIX, kind};
 use crate::payload::Notification;
@@ -158,7 +158,7 @@ pub(super) async fn list(
         ..JobFilter::default()
     };
     let rows = jobs::list(&api.database, &filter, limit).await;
-    let rows = rows.map_err(problem)?.into_iter();
+    let rows = rows?.into_iter();
     let deliveries = rows.map(delivery).collect::<Result<_, _>>();
     Ok(Json(DeliveryList {
         deliveries: deliveries.map_err(Problem::internal)?,
@@ -224,7 +224,7 @@ async fn redrive(
     delivery: Option<&str>,
 ) -> Result<(StatusCode, Json<Redriven>), Problem> {
     let redriven = jobs::retry_dead_of(&api.database, &kind(webhook), delivery).await;
-    let redriven = redriven.map_err(problem)?;
+    let redriven = redriven?;
     if redriven == 0 && delivery.is_some() {
         let detail = "the webhook has no dead delivery of this id";
         return Err(Problem::new(StatusCode::NOT_FOUND).with_detail(detail));

@@ -7,11 +7,10 @@ mod deliveries;
 mod webhooks;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use service_runtime::database::{Database, DatabaseError, ErrorClass};
+use service_runtime::database::Database;
 use service_runtime::http::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,8 +22,6 @@ use crate::wakes::Wakes;
 
 pub use deliveries::{Delivery, DeliveryList, DeliveryState, Redriven};
 pub use webhooks::{RegisterWebhook, RegisteredWebhook, WebhookList, WebhookView};
-
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What the routes need.
 #[derive(Debug, Clone)]
@@ -55,7 +52,7 @@ impl Api {
     /// A webhook that exists.
     async fn existing(&self, id: &str) -> Result<Webhook, Problem> {
         let id = webhook_id(id)?;
-        let found = store::find(&self.database, id).await.map_err(problem)?;
+        let found = store::find(&self.database, id).await?;
         let exists = |webhook: &Webhook| webhook.state != WebhookState::Deleted;
         found.filter(exists).ok_or_else(no_webhook)
     }
@@ -79,14 +76,4 @@ fn time(millis: i64) -> Option<String> {
     Timestamp::from_millisecond(millis)
         .ok()
         .map(|time| time.to_string())
-}
-
-fn problem(error: DatabaseError) -> Problem {
-    match error.class() {
-        ErrorClass::Again | ErrorClass::Unavailable => {
-            tracing::warn!(%error, "The database did not answer a request.");
-            Problem::unavailable("the database is not available", RETRY_AFTER)
-        }
-        ErrorClass::Bug => Problem::internal(error),
-    }
 }

@@ -10,7 +10,7 @@ use service_runtime::http::{Json, Path, Problem};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Api, no_webhook, problem, time, webhook_id};
+use super::{Api, no_webhook, time, webhook_id};
 use crate::secret::Secret;
 use crate::store::{self, NewWebhook, Webhook};
 use crate::target::shown;
@@ -129,7 +129,7 @@ pub(super) async fn register(
 ) -> Result<Response, Problem> {
     let new = checked(&api, body)?;
     let registered = store::register(&api.database, &new, api.max_registered);
-    if !registered.await.map_err(problem)? {
+    if !registered.await? {
         let detail = format!(
             "there are {} webhooks, as many as allowed",
             api.max_registered
@@ -137,7 +137,7 @@ pub(super) async fn register(
         return Err(Problem::new(StatusCode::CONFLICT).with_detail(detail));
     }
     api.wakes.change();
-    let webhook = store::find(&api.database, new.id).await.map_err(problem)?;
+    let webhook = store::find(&api.database, new.id).await?;
     let webhook = WebhookView::from(webhook.ok_or_else(no_webhook)?);
     tracing::info!(webhook = webhook.id, "A webhook was registered.");
     let location = [(header::LOCATION, format!("/api/v1/webhooks/{}", webhook.id))];
@@ -182,7 +182,7 @@ fn checked(api: &Api, body: RegisterWebhook) -> Result<NewWebhook, Problem> {
         body = Problem, content_type = Problem::CONTENT_TYPE),
 ))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<WebhookList>, Problem> {
-    let webhooks = store::list(&api.database).await.map_err(problem)?;
+    let webhooks = store::list(&api.database).await?;
     let webhooks = webhooks.into_iter().map(WebhookView::from).collect();
     Ok(Json(WebhookList { webhooks }))
 }
@@ -221,7 +221,7 @@ pub(super) async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let id = webhook_id(&id)?;
-    match store::delete(&api.database, id).await.map_err(problem)? {
+    match store::delete(&api.database, id).await? {
         true => {
             api.wakes.change();
             tracing::info!(webhook = %id, "A webhook was deleted.");
@@ -249,7 +249,7 @@ pub(super) async fn enable(
     Path(id): Path<String>,
 ) -> Result<Json<WebhookView>, Problem> {
     let uuid = webhook_id(&id)?;
-    store::enable(&api.database, uuid).await.map_err(problem)?;
+    store::enable(&api.database, uuid).await?;
     let webhook = api.existing(&id).await?;
     Ok(Json(webhook.into()))
 }
