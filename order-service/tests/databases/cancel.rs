@@ -10,8 +10,8 @@ use service_runtime::kafka::NewRecord;
 use test_support::{Kind, Test, TestDatabase, test};
 
 use crate::support::{
-    Answer, Broker, DEADLINE, PARTITIONS, Request, Running, SEATS, Service, events_of, eventually,
-    order_id, plain,
+    Answer, Broker, DEADLINE, PARTITIONS, Request, Running, SEATS, Service, distinct_events_of,
+    events_of, eventually, order_id, plain,
 };
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -311,7 +311,7 @@ async fn instances_answer_for_partitions_that_another_one_reads(database: TestDa
         instance.end().await;
     }
     for id in ids {
-        let events = events_of(&broker.records_of(&id).await);
+        let events = distinct_events_of(&broker.records_of(&id).await);
         let cancelled = event("CANCELLED", Some("cancelled_on_request"));
         assert_eq!(events, [event("PENDING", None), cancelled]);
     }
@@ -349,12 +349,12 @@ async fn an_order_that_does_not_end_in_time_is_cancelled_once_by_two_instances(
         instance.end().await;
     }
     for id in late {
-        let events = events_of(&broker.records_of(&id).await);
+        let events = distinct_events_of(&broker.records_of(&id).await);
         assert_eq!(
             events,
             [event("PENDING", None), event("CANCELLED", Some("deadline"))]
         );
     }
-    let events = events_of(&broker.records_of(&shipped.to_string()).await);
+    let events = distinct_events_of(&broker.records_of(&shipped.to_string()).await);
     assert_eq!(events, [event("PENDING", None), event("SHIPPED", None)]);
 }

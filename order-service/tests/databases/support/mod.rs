@@ -30,7 +30,7 @@ pub(crate) use client::{Answer, Request};
 pub(crate) use log::{Log, Mark, PARTITIONS, order_id, plain};
 pub(crate) use orders::{HOUR, LONG_AGO, Orders};
 pub(crate) use producer::{Fake, Manner};
-pub(crate) use running::{Broker, Running, events_of};
+pub(crate) use running::{Broker, Running, distinct_events_of, events_of};
 pub(crate) use stream::{EventStream, Told};
 pub(crate) use topic::{GROUP, Source, Topic, execute, options, parts, rebuilt};
 pub(crate) use world::{World, order};
