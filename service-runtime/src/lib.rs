@@ -6,9 +6,11 @@
 //! - [`service`]: runs the parts of a service together.
 //! - [`config`], [`lifecycle`], [`health`], [`http`], [`telemetry`]: a process that starts, tells
 //!   how it is and stops as it should.
+//! - [`fault`]: where tests have a process die or freeze; empty in every build that is run.
 
 pub mod config;
 pub mod database;
+pub mod fault;
 pub mod health;
 pub mod http;
 pub mod jobs;

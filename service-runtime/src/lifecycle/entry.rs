@@ -18,6 +18,7 @@ use super::{
     tool::{self, Tool},
     topics,
 };
+use crate::fault;
 use crate::service::CommonConfig;
 use crate::telemetry;
 
@@ -106,6 +107,7 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     install_crypto();
+    fault::set_up();
     let Program {
         name,
         version,
