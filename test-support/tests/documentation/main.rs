@@ -1,5 +1,5 @@
 //! What the documents of the repository say about its files is true: quoted code is in the file that it is
-//! quoted from, and links lead somewhere.
+//! quoted from, links lead somewhere, and tests that a table names are there.
 //!
 //! A block of code is a quotation when its fence names a file, as seen from the repository's root:
 //!
@@ -11,6 +11,7 @@
 
 mod links;
 mod quotes;
+mod tests_named;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,13 @@ fn links_to_files_lead_to_files() {
 }
 
 #[test]
+fn tests_that_are_named_are_there() {
+    let functions = tests_named::functions(&root());
+    let found = problems(|_, text| tests_named::problems(&functions, text));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
 fn the_documents_are_found_and_quote_and_link() {
     let documents = documents();
     let texts: Vec<String> = documents
@@ -81,4 +89,9 @@ fn the_documents_are_found_and_quote_and_link() {
     let quotes: usize = texts.iter().map(|text| quotes::all(text).len()).sum();
     let links: usize = texts.iter().map(|text| links::to_files(text).count()).sum();
     assert!(quotes >= 8 && links >= 30, "{quotes} {links}");
+    let named: usize = texts
+        .iter()
+        .map(|text| tests_named::named(text).len())
+        .sum();
+    assert!(named >= 90, "{named}");
 }
