@@ -67,7 +67,10 @@ fn ordered(lives: &mut Lives) {
     for status in [Pending, Reserved, Paid, Shipped] {
         lives.step(SHIPPED, &two, status);
     }
+    // It lost to SHIPPED.
     lives.asked(Operation::Cancel, Some(id(SHIPPED)), &Value::Null, 409);
+    let why = Some(reason::CANCELLED_ON_REQUEST);
+    lives.late(SHIPPED, &two, Cancelled, "order-service", why);
     let many = body("book", 5000);
     lives.asked(Operation::Place, Some(id(SOLD_OUT)), &many, 201);
     lives.step(SOLD_OUT, &many, Pending);
@@ -86,7 +89,6 @@ fn ordered(lives: &mut Lives) {
     }
     lives.asked(Operation::Cancel, Some(id(REFUNDED)), &Value::Null, 503);
     lives.asked(Operation::Cancel, Some(id(REFUNDED)), &Value::Null, 200);
-    let why = Some(reason::CANCELLED_ON_REQUEST);
     lives.decided(REFUNDED, &one, Cancelled, "order-service", why);
     lives.late(REFUNDED, &one, Shipped, "shipping-service", None);
     let key = || Operation::PlaceKeyed("cart-42".to_owned());

@@ -63,6 +63,15 @@ pub(super) fn all() -> Vec<Plant> {
             },
         },
         Plant {
+            name: "an order that was put under one id was answered under another",
+            breaks: Invariant::OneKeyIsOneOrder,
+            plant: |history| {
+                let mut asked = attempt(Operation::Put, Some(id(LANDED)), &body("pen", 2), 201);
+                asked.answer.as_mut().unwrap().order_id = Some(id(94));
+                history.attempts.push(asked);
+            },
+        },
+        Plant {
             name: "a request was answered 500",
             breaks: Invariant::AnswerIsInTheContract,
             plant: |history| {
@@ -155,7 +164,7 @@ pub(super) fn all() -> Vec<Plant> {
             },
         },
         Plant {
-            name: "a cancellation appears after it was refused with 409",
+            name: "a cancellation appears after it was refused with 404",
             breaks: Invariant::CancellationWasAskedFor,
             plant: |history| {
                 let why = Some(reason::CANCELLED_ON_REQUEST);
@@ -169,8 +178,20 @@ pub(super) fn all() -> Vec<Plant> {
                     why,
                 );
                 append(history, lives.history.log.remove(0));
-                let asked = attempt(Operation::Cancel, Some(id(NAMELESS)), &Value::Null, 409);
+                let asked = attempt(Operation::Cancel, Some(id(NAMELESS)), &Value::Null, 404);
                 history.attempts.push(asked);
+            },
+        },
+        Plant {
+            name: "a cancellation that was refused with 409 ended the order",
+            breaks: Invariant::CancellationWasAskedFor,
+            plant: |history| {
+                for attempt in &mut history.attempts {
+                    if attempt.order_id == Some(id(REFUNDED)) && !attempt.places() {
+                        attempt.outcome = Outcome::Failed;
+                        attempt.answer.as_mut().unwrap().status = 409;
+                    }
+                }
             },
         },
         Plant {
