@@ -99,9 +99,8 @@ impl Customer {
 
     async fn cancel(&mut self, order_id: OrderId) {
         if self.random.u8(..4) == 0 {
-            // Too late, however slow the machine is; unless the service is away.
-            let path = format!("/api/v1/orders/{order_id}?wait=10s");
-            self.order_service.try_get(&path).await.ok();
+            // Too late, however slow the machine is.
+            self.until_ended(order_id).await;
         } else {
             let doubt = Duration::from_millis(self.random.u64(..LONGEST_DOUBT));
             tokio::time::sleep(doubt).await;
@@ -114,6 +113,19 @@ impl Customer {
                 Some(404 | 503) | None => tokio::time::sleep(LOOK_AGAIN).await,
                 Some(other) => panic!("cancelling {order_id} was answered {other}"),
             }
+        }
+    }
+
+    async fn until_ended(&self, order_id: OrderId) {
+        let path = format!("/api/v1/orders/{order_id}?wait=5s");
+        loop {
+            if let Ok(answer) = self.order_service.try_get(&path).await
+                && answer.status == 200
+                && ["SHIPPED", "REJECTED"].contains(&answer.member("status").as_str())
+            {
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 }

@@ -10,6 +10,14 @@ use crate::plant::Plant;
 use crate::right::{LANDED, NAMELESS, NOT_LANDED, REFUNDED, REFUSED, SHIPPED, SOLD_OUT, body};
 
 pub(super) fn all() -> Vec<Plant> {
+    [lost(), contract(), refused(), cancelled()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Accepted, and not there, or not as it was asked for.
+fn lost() -> Vec<Plant> {
     vec![
         Plant {
             name: "an order that was answered 201 never was in the log",
@@ -53,6 +61,12 @@ pub(super) fn all() -> Vec<Plant> {
             breaks: Invariant::ContentIsAsAsked,
             plant: |history| rewrite(record(history, LANDED, "order.pending"), "pen", "pan"),
         },
+    ]
+}
+
+/// Answers that say what they must not.
+fn contract() -> Vec<Plant> {
+    vec![
         Plant {
             name: "one key became two orders",
             breaks: Invariant::OneKeyIsOneOrder,
@@ -89,6 +103,12 @@ pub(super) fn all() -> Vec<Plant> {
                 answer.unwrap().retry_after = false;
             },
         },
+    ]
+}
+
+/// There, though it was refused or nobody asked.
+fn refused() -> Vec<Plant> {
+    vec![
         Plant {
             name: "an order that was refused is in the log (G1a)",
             breaks: Invariant::FailedNeverAppears,
@@ -154,6 +174,12 @@ pub(super) fn all() -> Vec<Plant> {
                     .for_each(|record| append(history, record));
             },
         },
+    ]
+}
+
+/// Cancellations.
+fn cancelled() -> Vec<Plant> {
+    vec![
         Plant {
             name: "an order was cancelled on request, and nobody requested it",
             breaks: Invariant::CancellationWasAskedFor,
