@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base_domains::{OrderEvent, OrderId, OrderStatus, header, reason};
 use service_runtime::database::{Dialect, Tx};
+use service_runtime::fault;
 use service_runtime::jobs::{self, NewJob};
 use service_runtime::participant::{Change, DecideError, Decider, Decision};
 use tokio::sync::Notify;
@@ -105,7 +106,7 @@ impl PaymentDecider {
             if !withdrawn.contains(&id(&order_id)) {
                 continue;
             }
-            if history && payment.state == State::Pending {
+            if history && payment.state == State::Pending && !fault::mutated("r13.ask-gateway") {
                 let Ending { home_partition, at } = ending;
                 look_ups.push(job::look_up(payment, home_partition, at)?);
             } else {
@@ -140,7 +141,7 @@ impl Work {
                     return Ok(Decision::Done);
                 };
                 match payment.ended() {
-                    Action::Refund => {
+                    Action::Refund if !fault::mutated("r5.refund-at-the-end") => {
                         let refund = job::refund(payment, change.home_partition, time(change))?;
                         self.jobs.push(refund);
                         self.changed.insert(order_id);

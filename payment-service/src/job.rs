@@ -12,6 +12,7 @@ use base_domains::{
 };
 use serde::{Deserialize, Serialize};
 use service_runtime::database::{Dialect, Tx};
+use service_runtime::fault;
 use service_runtime::jobs::{self, Job, JobHandler, JobResult, NewJob};
 use service_runtime::participant::{DecideError, LockedOrder, OutcomeHandler, Settlement};
 use tokio::sync::Notify;
@@ -202,6 +203,7 @@ impl<G: PaymentGateway> PaymentHandler<G> {
         // The other half is for the clocks, and for what passes between the lease and the request. A
         // look-up too many does no harm; one too few may move money twice.
         if age >= self.key_lifetime / 2
+            && !fault::mutated("r5.look-up")
             && let Some(known) = self.gateway.find(request).await?
             && self.is_final(&known)
         {
@@ -230,7 +232,7 @@ impl<G: PaymentGateway> PaymentHandler<G> {
             return Ok(Settlement::done());
         }
         self.store.write(tx, std::slice::from_ref(&payment)).await?;
-        if action == Action::Refund {
+        if action == Action::Refund && !fault::mutated("r5.refund-after-charge") {
             let refund = refund(&payment, order.home_partition, Some(job.known_since()))?;
             jobs::insert(tx, self.store.dialect, &[refund]).await?;
         }
@@ -279,6 +281,9 @@ impl<G: PaymentGateway> JobHandler for PaymentHandler<G> {
                 let answered = matches!(answer, Answer::Accepted { .. });
                 tracing::info!(%order_id, %operation, accepted = answered, "The gateway answered.");
                 done(&answer)
+            }
+            Err(Unknown(reason)) if fault::mutated("r5.unknown-is-no-decline") => {
+                done(&Answer::Declined { reason })
             }
             Err(Unknown(error)) => {
                 tracing::warn!(%order_id, %operation, error, "The gateway's answer is not known yet.");

@@ -5,29 +5,44 @@
 //!
 //! `FAILPOINTS` says what happens, in the syntax of the crate `fail`: with
 //! `participant.commit.after=2*off->1*return(abort)` the process aborts when it is there for the third time.
-//! `return(abort)` and `return(freeze)` are for points, `mutation.NAME=return` is for mutations.
+//! `return(abort)` and `return(freeze)` are for points, `mutation.NAME=return` is for mutations, which
+//! `fault::MUTATIONS` lists.
 //!
 //! All of it needs the feature `fault-injection`. Without it both functions are empty and inlined: nothing of
 //! this is in a build that anybody runs.
 
 #[cfg(feature = "fault-injection")]
+mod mutations;
+
+#[cfg(feature = "fault-injection")]
 mod injected {
+    use std::sync::Once;
+
     use signal_hook::consts::SIGSTOP;
 
-    /// Reads `FAILPOINTS`.
+    use super::mutations::MUTATIONS;
+
+    /// Reads `FAILPOINTS`, once. Only a process that wants to refuse a wrong text at its start has to call it.
     pub(crate) fn set_up() {
+        static READ: Once = Once::new();
         // Dropped, it would switch off again what it read.
-        std::mem::forget(fail::FailScenario::setup());
+        READ.call_once(|| std::mem::forget(fail::FailScenario::setup()));
     }
 
     /// A place where a test may have the process die (`abort`) or stop as by SIGSTOP (`freeze`).
     pub fn point(name: &str) {
+        set_up();
         fail::fail_point!(name, |action| act(name, action.as_deref()));
     }
 
-    /// Whether a test switched off the rule `name`, `mutation.NAME` in `FAILPOINTS`.
+    /// Whether a test switched off the rule `name` of [`MUTATIONS`], `mutation.NAME` in `FAILPOINTS`.
     #[must_use]
     pub fn mutated(name: &str) -> bool {
+        debug_assert!(
+            MUTATIONS.iter().any(|known| known.name == name),
+            "{name} is not listed"
+        );
+        set_up();
         fail::fail_point!(&format!("mutation.{name}"), |_| true);
         false
     }
@@ -52,6 +67,8 @@ mod injected {
 pub(crate) use injected::set_up;
 #[cfg(feature = "fault-injection")]
 pub use injected::{mutated, point};
+#[cfg(feature = "fault-injection")]
+pub use mutations::{MUTATIONS, Mutation};
 
 /// Nothing, without the feature `fault-injection`.
 #[cfg(not(feature = "fault-injection"))]

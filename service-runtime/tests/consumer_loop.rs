@@ -304,10 +304,11 @@ async fn a_batch_that_was_not_finished_comes_again_to_the_next_member() {
 
     let next = Arc::new(Script::default());
     let member = join(&cluster.config, &next);
+    eventually("the partition", || !next.checked.lock().unwrap().is_empty()).await;
+    assert_eq!(next.checked.lock().unwrap()[0].committed, Some(5));
     eventually("the rest", || next.count() >= 5).await;
     let rest: Vec<(i32, i64)> = (5..10).map(|offset| (0, offset)).collect();
     assert_eq!(next.handled(), rest);
-    assert_eq!(next.checked.lock().unwrap()[0].committed, Some(5));
     member.leave().await.unwrap();
 }
 

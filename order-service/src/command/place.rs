@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use base_domains::{EncodeError, Encoder, Order, OrderEvent, OrderId, OrderStatus, WireOrder};
 use jiff::Timestamp;
+use service_runtime::fault;
 use service_runtime::kafka::{EventProducer, NewRecord, ProduceError};
 use tokio::time::{Instant, timeout_at};
 
@@ -121,6 +122,9 @@ impl Placing {
         let delivery = self
             .producer
             .enqueue(&NewRecord::event(&self.topic, &encoded))?;
+        if fault::mutated("answer.after-ack") {
+            return Ok(());
+        }
         timeout_at(deadline, delivery)
             .await
             .map_err(|_| PlaceError::Deadline)??;

@@ -1,6 +1,7 @@
 //! What clients asked for under ids of their own choice (rule R7): the table `placements`.
 
 use base_domains::OrderId;
+use service_runtime::fault;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::store;
@@ -65,7 +66,7 @@ impl Placements {
         tx.rollback().await?;
         let (known, acknowledged): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         Ok(match acknowledged {
-            _ if known != fingerprint => Claim::Taken,
+            _ if known != fingerprint && !fault::mutated("r7.other-content") => Claim::Taken,
             0 => Claim::Append,
             _ => Claim::InTheLog,
         })

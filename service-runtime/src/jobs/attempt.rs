@@ -11,6 +11,7 @@ use super::{
     pause::Failures,
 };
 use crate::database::{Database, DatabaseError, ErrorClass};
+use crate::fault;
 
 /// What every attempt of a worker shares.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl<H: JobHandler> Attempts<H> {
     /// Why the job is not even tried.
     fn refusal(&self, job: &Job) -> Option<JobResult> {
         let age = Duration::from_millis(job.leased_at.abs_diff(job.age_from));
-        let aged = job.leased_at > job.age_from;
+        let aged = job.leased_at > job.age_from && !fault::mutated("r11.max-age");
         if let Some(max_age) = self.config.max_age.filter(|max| aged && age > *max) {
             let reason = format!("{}s old, more than {}s", age.as_secs(), max_age.as_secs());
             return Some(JobResult::Skipped { reason });

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Attempted, Job, JobResult, JobState, NewJob};
 use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
+use crate::fault;
 
 /// Most bytes of a stored error.
 const MAX_ERROR: usize = 1024;
@@ -207,9 +208,13 @@ pub async fn withdraw(
         let mut ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
         sql::pad(&mut ids);
         // An operator's retry of a dead job counts its attempts anew, but leaves its error.
+        let never_leased = match fault::mutated("r5.leased-charge-runs") {
+            false => "state = 'due' AND attempts = 0 AND last_error IS NULL",
+            true => "state = 'due'",
+        };
         let text = format!(
             "UPDATE jobs SET state = 'skipped', result = $1, finished_at = {now} \
-             WHERE state = 'due' AND attempts = 0 AND last_error IS NULL AND job_id IN ({ids}) \
+             WHERE {never_leased} AND job_id IN ({ids}) \
              RETURNING job_id",
             now = dialect.now_ms(),
             ids = sql::placeholders(ids.len(), 2),
@@ -292,8 +297,9 @@ async fn end(
     let text = format!(
         "UPDATE jobs SET state = $1, result = $2, last_error = COALESCE($3, last_error), \
          lease_token = NULL, lease_until = NULL, finished_at = {now} \
-         WHERE job_id = $4 AND lease_token = $5",
+         WHERE job_id = $4 AND {token}",
         now = dialect.now_ms(),
+        token = holds_lease(5),
     );
     let done = sqlx::query(AssertSqlSafe(text))
         .bind(state.as_str())
@@ -319,8 +325,9 @@ pub async fn retry(
 ) -> Result<bool, DatabaseError> {
     let text = format!(
         "UPDATE jobs SET state = 'due', next_try_at = {now} + $1, last_error = $2, \
-         lease_token = NULL, lease_until = NULL WHERE job_id = $3 AND lease_token = $4",
+         lease_token = NULL, lease_until = NULL WHERE job_id = $3 AND {token}",
         now = dialect.now_ms(),
+        token = holds_lease(4),
     );
     let done = sqlx::query(AssertSqlSafe(text))
         .bind(millis(delay))
@@ -330,6 +337,14 @@ pub async fn retry(
         .execute(&mut **tx)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Who lost the lease of a job may not write its result (rule R5).
+fn holds_lease(parameter: usize) -> String {
+    match fault::mutated("r5.lease-token") {
+        false => format!("lease_token = ${parameter}"),
+        true => format!("${parameter} = ${parameter}"),
+    }
 }
 
 fn millis(duration: Duration) -> i64 {

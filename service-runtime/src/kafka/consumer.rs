@@ -26,6 +26,7 @@ use super::context::{LoopContext, RebalanceEvent};
 use super::{
     BatchHandler, Interruption, LoopError, LoopSettings, PartitionId, Progress, Record, client,
 };
+use crate::fault;
 use crate::health::Component;
 use crate::lifecycle::Shutdown;
 use flow::Blocked;
@@ -180,7 +181,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 if self.partitions.get(&record.partition) == Some(&true) {
                     // Paused or not, it is the next one of its partition (rule R8).
                     self.batch.push(record);
-                } else {
+                } else if !fault::mutated("r8.read-again") {
                     self.read_again
                         .entry(record.partition)
                         .and_modify(|offset| *offset = record.offset.min(*offset))
@@ -226,7 +227,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                         self.progress.forget(partition);
                         self.handler.revoked(partition);
                         self.read_again.remove(&partition);
-                        self.batch.retain(|record| record.partition != partition);
+                        if !fault::mutated("r8.drop-revoked") {
+                            self.batch.retain(|record| record.partition != partition);
+                        }
                     }
                 }
             }
@@ -257,6 +260,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             self.check(partition).await?;
         }
         if !self.batch.is_empty() {
+            if fault::mutated("offsets.after-handling") {
+                self.store_offsets();
+            }
             self.handler.handle(&self.batch).await?;
             self.store_offsets();
             self.batch.clear();

@@ -9,6 +9,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::Notify;
 
 use super::PartitionId;
+use crate::fault;
 
 /// What a rebalance did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +66,9 @@ impl ConsumerContext for LoopContext {
         if let Rebalance::Assign(partitions) = rebalance {
             // An assignment starts unpaused whatever was paused before (rule R8), and its start
             // must be compared with the database first (rule R6).
-            if let Err(error) = consumer.pause(partitions) {
+            if !fault::mutated("r8.pause-again")
+                && let Err(error) = consumer.pause(partitions)
+            {
                 tracing::warn!(%error, "New partitions cannot be paused; their records wait in the batch.");
             }
             self.note(RebalanceEvent::Assigned(numbers(partitions)));

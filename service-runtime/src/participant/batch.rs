@@ -12,6 +12,7 @@ use super::decider::{Change, DecideError, Decider, Decision};
 use super::plan::{Kind, Plan, fold};
 use super::settle::{Failure, fresh, repeated, settle};
 use crate::database::{DatabaseError, ErrorClass, Tx, within};
+use crate::fault;
 use crate::health::Component;
 use crate::kafka::{Interruption, Letter, PartitionId, ProduceError, Record};
 
@@ -118,7 +119,10 @@ pub(super) async fn process<D: Decider>(
         })?;
     let mut events = stored(shared, &committed.repeated).await?;
     events.extend(committed.fresh);
-    shared.appender.publish(&events).await?;
+    match shared.appender.publish(&events).await {
+        Err(_) if fault::mutated("offsets.after-publish") => {}
+        published => published?,
+    }
     Ok(committed.decided)
 }
 
@@ -140,6 +144,12 @@ async fn transact<D: Decider>(
     let mut tx = shared.database.begin().await?;
     let orders = order_ids(batch.kinds, shared.partitions());
     let mut rows = shared.store.lock_orders(&mut tx, &orders).await?;
+    if fault::mutated("r1.lock-before-fold") {
+        tx.commit().await?;
+        // Whoever waited for the locks has them now.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        tx = shared.database.begin().await?;
+    }
     let before = rows.clone();
     let plan = fold(batch.kinds, &mut rows);
     let changes = changes(batch, &plan, &orders);
@@ -152,8 +162,14 @@ async fn transact<D: Decider>(
     shared.store.write_positions(&mut tx, &next).await?;
     // After all that can fail by itself, and before the commit: afterwards the records would
     // already count as done.
-    dead_letter(shared, &settled.failures, lettered).await?;
+    let too_late = fault::mutated("dead-letter.before-commit");
+    if !too_late {
+        dead_letter(shared, &settled.failures, lettered).await?;
+    }
     tx.commit().await?;
+    if too_late {
+        dead_letter(shared, &settled.failures, lettered).await?;
+    }
     let committed = Committed {
         decided: changes.len() - settled.failures.len(),
         repeated: repeated(&rows, &plan, &settled.outcomes, &held),

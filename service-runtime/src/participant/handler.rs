@@ -13,6 +13,7 @@ use super::positions::Stand;
 use super::quiet::quiet_until;
 use super::settle::Failure;
 use crate::database::{DatabaseError, within};
+use crate::fault;
 use crate::health::Component;
 use crate::kafka::{Assigned, BatchHandler, Interruption, Offsets, PartitionId, Record, Start};
 
@@ -65,7 +66,9 @@ impl<D: Decider> Handler<D> {
                 _ => None,
             })
             .collect();
-        dead_letter(&self.shared, &bad, &mut self.lettered).await?;
+        if !fault::mutated("dead-letter.bad-records") {
+            dead_letter(&self.shared, &bad, &mut self.lettered).await?;
+        }
         Ok(())
     }
 
@@ -138,7 +141,8 @@ impl<D: Decider> Handler<D> {
         stand: Stand,
     ) -> Result<(), Interruption> {
         let (shared, partition) = (&self.shared, assigned.partition);
-        let Some(until) = quiet_until(assigned, start, stand) else {
+        let history = quiet_until(assigned, start, stand);
+        let Some(until) = history.filter(|_| !fault::mutated("r13.hold-back")) else {
             shared.quiet.end(partition);
             return Ok(());
         };
@@ -180,7 +184,7 @@ impl<D: Decider> Handler<D> {
     /// Publishes what was held back, if a partition was read to the end of its history.
     async fn end_history(&self, next: &Offsets) -> Result<(), Interruption> {
         let (shared, ending) = (&self.shared, self.shared.quiet.ending(next));
-        if ending.is_empty() {
+        if ending.is_empty() || fault::mutated("r13.publish-at-the-end") {
             return Ok(());
         }
         let mut published = 0;
@@ -210,7 +214,7 @@ impl<D: Decider> Handler<D> {
 impl<D: Decider> BatchHandler for Handler<D> {
     async fn check(&mut self, assigned: &Assigned) -> Result<Start, Interruption> {
         let (partition, partitions) = (assigned.partition, self.shared.partitions());
-        if partition >= partitions {
+        if partition >= partitions && !fault::mutated("r4.added-partition") {
             return Err(Interruption::Stop(format!(
                 "the topic has a partition {partition}, but this log began with {partitions} partitions; \
                  more partitions need a new topic"
@@ -247,7 +251,7 @@ impl<D: Decider> BatchHandler for Handler<D> {
     }
 
     fn may_commit(&self, partition: PartitionId) -> bool {
-        !self.shared.quiet.holds(partition)
+        !self.shared.quiet.holds(partition) || fault::mutated("r13.keep-committed")
     }
 
     fn revoked(&mut self, partition: PartitionId) {
@@ -267,21 +271,23 @@ fn start_of(assigned: &Assigned, known: i64, allow_truncated: bool) -> Result<St
         begin,
         end,
     } = *assigned;
-    if known > end {
+    if known > end && !fault::mutated("r6.shorter-log") {
         return Err(format!(
             "the log ends at offset {end} of partition {partition}, but the database has read up to {known}: \
              another cluster or a wiped volume; restore the log or start with an empty database"
         ));
     }
     let from = committed.map_or(known, |committed| committed.min(known));
-    if from < begin && !allow_truncated {
+    if from < begin && !allow_truncated && !fault::mutated("r6.truncated-log") {
         return Err(format!(
             "partition {partition} begins at offset {begin}, but records from {from} on were not read yet: \
              orders would be missing; set ALLOW_TRUNCATED_LOG=true to go on without them"
         ));
     }
     Ok(match committed {
-        Some(committed) if known < committed => Start::At(known.max(begin)),
+        Some(committed) if known < committed && !fault::mutated("r6.read-again") => {
+            Start::At(known.max(begin))
+        }
         _ => Start::Committed,
     })
 }

@@ -5,6 +5,8 @@ use base_domains::{
     Reading,
 };
 
+use crate::fault;
+
 /// Largest outcome: what brokers accept by default (1 MiB), less room for the record's frame.
 const MAX_BYTES: usize = 1_000_000;
 
@@ -55,12 +57,22 @@ pub(super) fn seal(
     traceparent: Option<&str>,
 ) -> Result<Outcome, SealError> {
     let encoded = encoder.encode(event, jiff::Timestamp::now(), traceparent)?;
+    proven(encoded, event, state, partitions)
+}
+
+/// `encoded`, if it is `event` to whoever reads it, and moves an order on that stands at `state`.
+fn proven(
+    encoded: EncodedEvent,
+    event: &OrderEvent,
+    state: OrderState,
+    partitions: i32,
+) -> Result<Outcome, SealError> {
     let Reading::Event(heading) = encoded.read_back(partitions)? else {
         return Err(SealError::OtherEvent);
     };
-    if heading.order_id != event.order.order_id
-        || heading.decode(Some(encoded.value.as_bytes()))? != *event
-    {
+    let decoded = heading.decode(Some(encoded.value.as_bytes()))?;
+    let same = heading.order_id == event.order.order_id && decoded == *event;
+    if !same && !fault::mutated("r12.decode") {
         return Err(SealError::OtherEvent);
     }
     let headers: usize = encoded
@@ -69,11 +81,11 @@ pub(super) fn seal(
         .map(|(name, value)| name.len() + value.len())
         .sum();
     let bytes = encoded.key.len() + headers + encoded.value.len();
-    if bytes > MAX_BYTES {
+    if bytes > MAX_BYTES && !fault::mutated("r12.size") {
         return Err(SealError::TooLarge(bytes));
     }
     let mut folded = state;
-    if folded.apply(heading.status) == Effect::NoEffect {
+    if folded.apply(heading.status) == Effect::NoEffect && !fault::mutated("r12.fold") {
         return Err(SealError::NoEffect {
             outcome: heading.status.as_str(),
             state: state.status().map_or("NEW", OrderStatus::as_str),
@@ -130,6 +142,21 @@ mod tests {
                 state: "CANCELLED"
             })
         );
+    }
+
+    #[test]
+    fn an_outcome_that_reads_as_another_event_or_not_at_all_is_refused() {
+        let event = OrderEvent::new(OrderStatus::Reserved, order());
+        let state = OrderState::from(Some(OrderStatus::Pending));
+        let encode = |event| encoder().encode(event, jiff::Timestamp::UNIX_EPOCH, None);
+        let other = WireOrder { qty: 6, ..order() };
+        let other = OrderEvent::new(OrderStatus::Reserved, other);
+        let refused = proven(encode(&other).unwrap(), &event, state, 3);
+        assert_eq!(refused, Err(SealError::OtherEvent));
+        let mut garbled = encode(&event).unwrap();
+        garbled.value.pop();
+        let refused = proven(garbled, &event, state, 3);
+        assert!(matches!(refused, Err(SealError::Read(_))), "{refused:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base_domains::{Effect, Heading, OrderId, OrderState, OrderStatus, Reading, header, read};
 
+use crate::fault;
 use crate::kafka::Record;
 
 /// What a record of the batch is, before any state is known.
@@ -34,7 +35,17 @@ pub(super) fn kind_of(record: &Record, partitions: i32, group: &str) -> Kind {
         Some(named) if named != group => return Kind::NoEffect("redriven_for_another_group"),
         named => named.is_some(),
     };
-    match read(&record.as_ref(), partitions) {
+    let (mut record, mut partitions) = (record.as_ref(), partitions);
+    if fault::mutated("r3.headers-first") {
+        record.headers = &[];
+    }
+    if fault::mutated("r4.home-partition") {
+        (record.partition, partitions) = (0, 1);
+    }
+    match read(&record, partitions) {
+        Ok(Reading::Event(event)) if event.bare && fault::mutated("r4.bare-pending") => {
+            Kind::NoEffect("bare_record")
+        }
         Ok(Reading::Event(heading)) if redriven => Kind::Redriven(heading),
         Ok(Reading::Event(heading)) => Kind::Event(heading),
         Ok(Reading::UnknownStatus { .. }) => Kind::NoEffect("unknown_status"),
@@ -115,12 +126,13 @@ pub(super) fn fold(kinds: &[Kind], rows: &mut BTreeMap<OrderId, OrderRow>) -> Pl
             continue;
         };
         let before = row.state.status();
-        let redriven = matches!(kind, Kind::Redriven(_));
+        let redriven =
+            matches!(kind, Kind::Redriven(_)) && !fault::mutated("r2.redrive-folds-nothing");
         // A redrive only reaches one group: if it folded, that group would see another winner.
         let to_decide = if redriven {
             row.failed
         } else {
-            row.state.apply(heading.status) == Effect::Effective
+            row.state.apply(heading.status) == Effect::Effective || fault::mutated("fold")
         };
         if let Some(status) = row.state.status()
             && to_decide
@@ -296,6 +308,20 @@ mod tests {
             kind_of(&record, PARTITIONS, "stock"),
             Kind::NoEffect("redriven_for_another_group")
         );
+    }
+
+    #[test]
+    fn what_the_headers_say_counts_whatever_is_in_the_body() {
+        let mut reserved = record(order("a"), OrderStatus::Reserved);
+        for value in [record(order("b"), OrderStatus::Paid).value, None] {
+            reserved.value = value;
+            let kind = kind_of(&reserved, PARTITIONS, "stock");
+            let heading = kind.heading().unwrap();
+            assert_eq!(
+                (heading.order_id, heading.status),
+                (order("a"), OrderStatus::Reserved)
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::store::Store;
 use crate::database::{Database, DatabaseError, Tx};
+use crate::fault;
 use crate::kafka::{Offsets, PartitionId};
 
 /// Where the database stands in a partition; zeros when nothing was read.
@@ -24,6 +25,9 @@ impl Store {
         tx: &mut Tx,
         next: &BTreeMap<PartitionId, i64>,
     ) -> Result<(), DatabaseError> {
+        if fault::mutated("r6.remember-position") {
+            return Ok(());
+        }
         for (partition, offset) in next {
             sqlx::query(
                 "INSERT INTO participant_positions (participant, partition_id, next_offset) VALUES ($1, $2, $3) \

@@ -9,6 +9,7 @@ use super::decider::{Change, Decider, Decision};
 use super::outcome::{Outcome, SealError};
 use super::plan::{OrderRow, Plan};
 use super::store::{ChangedRow, NO_OUTCOME};
+use crate::fault;
 use crate::kafka::Record;
 
 /// A record whose decision failed, or that cannot be read.
@@ -61,6 +62,9 @@ pub(super) fn settle<'a, D: Decider>(
         };
         // A later decision does not make up for a failed one; only its redrive does.
         row.failed = failure.is_some() || (row.failed && !change.redriven);
+        if failure.is_some() && fault::mutated("r2.keep-the-fold") {
+            row.state = OrderState::from(change.before);
+        }
         if let Some((code, reason)) = failure {
             settled.failures.push(Failure {
                 record: change.record,
@@ -85,7 +89,7 @@ impl Settled<'_> {
     /// The log has this service's own decision; one that would still go beyond it was made again, from
     /// rows that did not know it (rule R13).
     fn give_way(&mut self, change: &Change<'_>, row: &mut OrderRow) {
-        if row.outcome_rank <= change.status.rank() {
+        if row.outcome_rank <= change.status.rank() || fault::mutated("r13.log-wins") {
             return;
         }
         row.outcome_rank = 0;

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::plan::OrderRow;
 use crate::database::{Database, DatabaseError, Dialect, Tx, sql};
+use crate::fault;
 use crate::kafka::PartitionId;
 
 /// Which log the rows of a participant were folded from (rules R4 and R6).
@@ -63,8 +64,13 @@ impl Store {
         query.execute(&mut **tx).await?;
         let select = format!(
             "SELECT order_id, status, outcome_rank, failure FROM participant_orders \
-             WHERE participant = $1 AND order_id IN ({}) ORDER BY order_id{}",
+             WHERE participant = $1 AND order_id IN ({}) ORDER BY order_id{}{}",
             sql::placeholders(orders.len(), 2),
+            if fault::mutated("r1.sorted") {
+                " DESC"
+            } else {
+                ""
+            },
             self.dialect.for_update()
         );
         let mut query = sqlx::query(AssertSqlSafe(select)).bind(self.participant);
@@ -248,6 +254,9 @@ impl Store {
         .await?;
         let known = log_identity(&row)?;
         tx.commit().await?;
+        if fault::mutated("r4.count-kept") {
+            return Ok(identity.clone());
+        }
         Ok(known)
     }
 }

@@ -15,6 +15,7 @@ use super::Shared;
 use super::batch::{BatchError, TRANSACTION_LIMIT, republish};
 use super::decider::Decider;
 use crate::database::within;
+use crate::fault;
 use crate::kafka::PartitionId;
 use crate::lifecycle::Shutdown;
 
@@ -181,7 +182,7 @@ impl PartitionSweep {
         end: i64,
         unconfirmed: BTreeSet<OrderId>,
     ) -> Vec<OrderId> {
-        if unconfirmed.is_empty() {
+        if unconfirmed.is_empty() || fault::mutated("r9.sweep") {
             *self = Self::new(settings, now);
             return Vec::new();
         }
@@ -196,7 +197,7 @@ impl PartitionSweep {
                 });
                 Vec::new()
             }
-            Some(round) if position < round.barrier => {
+            Some(round) if position < round.barrier && !fault::mutated("r9.read-past-the-end") => {
                 self.round = Some(round);
                 Vec::new()
             }
@@ -209,7 +210,9 @@ impl PartitionSweep {
                 if lost.is_empty() {
                     self.backoff = settings.interval;
                 } else {
-                    self.next = now + self.backoff;
+                    if !fault::mutated("r9.back-off") {
+                        self.next = now + self.backoff;
+                    }
                     self.backoff = (self.backoff * 2).min(settings.max_backoff);
                 }
                 lost

@@ -1,6 +1,7 @@
 //! The participant on SQLite with a recording producer: every rule it keeps. What hangs on the
 //! database is tested on PostgreSQL as well, in `tests/databases/participant.rs`.
 
+mod locking;
 mod long_batches;
 mod replay;
 

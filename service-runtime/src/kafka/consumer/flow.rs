@@ -5,6 +5,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::Instant;
 
 use super::ConsumerLoop;
+use crate::fault;
 use crate::kafka::{BatchHandler, PartitionId};
 
 /// The loop waits for a dependency.
@@ -36,6 +37,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 reason,
                 "Partitions paused until this works again."
             );
+        }
+        if attempt > 1 && fault::mutated("r8.pause-again") {
+            return;
         }
         // Every time: partitions that came since start unpaused (rule R8).
         let assigned: Vec<PartitionId> = self.partitions.keys().copied().collect();

@@ -1,4 +1,4 @@
-//! Readiness of a loop whose rebalances are told to it; no broker is asked.
+//! A loop whose rebalances and records are told to it: readiness, and what it holds; no broker is asked.
 
 use super::*;
 use crate::health::Health;
@@ -34,6 +34,22 @@ impl ConsumerLoop<Silent> {
     }
 }
 
+fn record(partition: PartitionId, offset: i64) -> Record {
+    Record {
+        partition,
+        offset,
+        timestamp: None,
+        key: None,
+        headers: vec![],
+        value: None,
+    }
+}
+
+fn places(records: &[Record]) -> Vec<(PartitionId, i64)> {
+    let place = |record: &Record| (record.partition, record.offset);
+    records.iter().map(place).collect()
+}
+
 fn reason(health: &Health) -> Option<String> {
     health.readiness().components["consumer"].reason.clone()
 }
@@ -60,4 +76,31 @@ async fn a_member_is_not_ready_before_its_first_assignment() {
     assert_eq!(reason(&health).as_deref(), Some("starting"));
     member.told(RebalanceEvent::Assigned(vec![]));
     assert_eq!(reason(&health), None, "one instance too many stands by");
+}
+
+/// Rule R8: the new owner handles them, and this one may not store their offsets.
+#[tokio::test]
+async fn what_is_held_of_a_partition_that_leaves_is_dropped_and_the_rest_is_kept() {
+    let mut member = standing_loop(&Health::new(&Shutdown::new()));
+    member.told(RebalanceEvent::Assigned(vec![0, 1]));
+    member.partitions = BTreeMap::from([(0, true), (1, true)]);
+    for (partition, offset) in [(0, 7), (1, 3), (0, 8)] {
+        member.take(Ok(record(partition, offset))).unwrap();
+    }
+    member.block("database: down");
+    member.told(RebalanceEvent::Revoked(vec![0]));
+    assert_eq!(places(&member.batch), [(1, 3)]);
+    assert!(member.partitions.keys().eq([&1]));
+}
+
+/// Rule R8: the partition's place in the log is compared with the database's first.
+#[tokio::test]
+async fn what_comes_before_its_partition_is_checked_is_read_again_from_the_first_of_it() {
+    let mut member = standing_loop(&Health::new(&Shutdown::new()));
+    member.told(RebalanceEvent::Assigned(vec![0, 1]));
+    for (partition, offset) in [(0, 8), (1, 3), (0, 9), (0, 7)] {
+        member.take(Ok(record(partition, offset))).unwrap();
+    }
+    assert_eq!(places(&member.batch), []);
+    assert_eq!(member.read_again, BTreeMap::from([(0, 7), (1, 3)]));
 }
