@@ -3,8 +3,10 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod fatal;
 mod leaving;
 mod producing;
+mod refused;
 mod support;
 
 use std::sync::Arc;

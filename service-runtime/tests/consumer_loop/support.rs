@@ -90,8 +90,13 @@ pub(crate) struct Cluster {
 }
 
 pub(crate) fn cluster(partitions: i32) -> Cluster {
-    let mock = MockCluster::new(1).unwrap();
-    mock.create_topic(TOPIC, partitions, 1).unwrap();
+    cluster_of(1, partitions)
+}
+
+/// With a replica of everything on each of its brokers.
+pub(crate) fn cluster_of(brokers: i32, partitions: i32) -> Cluster {
+    let mock = MockCluster::new(brokers).unwrap();
+    mock.create_topic(TOPIC, partitions, brokers).unwrap();
     let mut config = KafkaConfig::for_bootstrap(&mock.bootstrap_servers(), "test");
     // Longer than the 3 s that the mock holds a first join back: it expels members meanwhile.
     config.session_timeout = Duration::from_secs(4);
