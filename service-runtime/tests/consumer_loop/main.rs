@@ -7,6 +7,7 @@ mod fatal;
 mod leaving;
 mod producing;
 mod refused;
+mod slow;
 mod support;
 
 use std::sync::Arc;

@@ -29,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) down: AtomicBool,
     pub(crate) stop: AtomicBool,
     pub(crate) hang: AtomicBool,
+    /// A batch does not end as long as this is set.
+    pub(crate) hold: AtomicBool,
     pub(crate) read_from: Mutex<Option<i64>>,
     /// The batch that reaches this offset ends the loop.
     pub(crate) stop_at: Mutex<Option<i64>>,
@@ -53,6 +55,9 @@ impl BatchHandler for Scripted {
             .fetch_max(batch.len(), Ordering::SeqCst);
         if self.0.hang.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        while self.0.hold.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let stop_at = self.0.stop_at.lock().unwrap().unwrap_or(i64::MAX);
         let reached = batch.iter().any(|record| record.offset >= stop_at);
@@ -190,4 +195,15 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
         }
     });
     assert!(waited.await.is_ok(), "no {what} within {DEADLINE:?}");
+}
+
+/// The offset from which the next member of the group reads.
+pub(crate) async fn committed(cluster: &Cluster) -> Option<i64> {
+    let script = Arc::new(Script::default());
+    let member = join(&cluster.config, &script);
+    let asked = || !script.checked.lock().unwrap().is_empty();
+    eventually("the partition", asked).await;
+    member.leave().await.unwrap();
+    let checked = script.checked.lock().unwrap();
+    checked[0].committed
 }
