@@ -4,12 +4,14 @@
 use std::future::pending;
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// Passes connections on until the server vanishes. Those that were open then stay silent for
 /// good, as they do when a host lost power; lives as long as the runtime of its test.
@@ -24,6 +26,8 @@ struct Way {
     vanished: bool,
     /// Vanishes as soon as a client sends this.
     trigger: Option<String>,
+    /// Closes the connection that sends this when it is answered.
+    cut: Option<String>,
     /// How often the server vanished: connections belong to the time they were made in.
     epoch: u64,
 }
@@ -65,6 +69,18 @@ impl Proxy {
         lock(&self.way).trigger = Some(text.to_owned());
     }
 
+    /// The next connection that sends `text` is closed instead of being answered: what it asked for is
+    /// done, and it does not get to know.
+    pub fn cut_after(&self, text: &str) {
+        lock(&self.way).cut = Some(text.to_owned());
+    }
+
+    /// Whether nobody has sent the text of [`cut_after`](Self::cut_after) yet.
+    #[must_use]
+    pub fn is_to_cut(&self) -> bool {
+        lock(&self.way).cut.is_some()
+    }
+
     /// New connections come through again.
     pub fn come_back(&self) {
         lock(&self.way).vanished = false;
@@ -86,15 +102,21 @@ impl Way {
 
     /// Whether these bytes of a connection made in `epoch` come through.
     fn passes(&mut self, epoch: u64, bytes: &[u8]) -> bool {
-        let sent = |text: &String| {
-            let mut windows = bytes.windows(text.len());
-            windows.any(|window| window == text.as_bytes())
-        };
-        if self.trigger.as_ref().is_some_and(sent) {
+        if self.trigger.as_ref().is_some_and(|text| has(bytes, text)) {
             self.vanish();
         }
         self.epoch == epoch
     }
+
+    /// Whether the connection that sends these bytes is to be cut.
+    fn cuts(&mut self, bytes: &[u8]) -> bool {
+        self.cut.take_if(|text| has(bytes, text)).is_some()
+    }
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    let mut windows = bytes.windows(text.len());
+    windows.any(|window| window == text.as_bytes())
 }
 
 async fn accept(listener: TcpListener, server: (String, u16), way: Arc<Mutex<Way>>) {
@@ -116,17 +138,65 @@ async fn serve(client: TcpStream, server: (String, u16), way: Arc<Mutex<Way>>) {
     };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    tokio::join!(
-        pass(from_client, to_server, &way, epoch),
-        pass(from_server, to_client, &way, epoch),
-    );
+    let cut = Cut::default();
+    let both = async {
+        tokio::join!(
+            pass(from_client, to_server, &way, epoch, Side::Client(&cut)),
+            pass(from_server, to_client, &way, epoch, Side::Server(&cut)),
+        )
+    };
+    tokio::select! {
+        _ = both => {}
+        () = cut.done.notified() => {}
+    }
+}
+
+/// Of one connection.
+#[derive(Default)]
+struct Cut {
+    armed: AtomicBool,
+    done: Notify,
+}
+
+/// Whose bytes are passed on.
+enum Side<'a> {
+    Client(&'a Cut),
+    Server(&'a Cut),
+}
+
+impl Side<'_> {
+    /// Whether these bytes are the answer that is not given.
+    fn is_cut(&self, way: &Mutex<Way>, bytes: &[u8]) -> bool {
+        match self {
+            Self::Client(cut) => {
+                if lock(way).cuts(bytes) {
+                    cut.armed.store(true, Ordering::SeqCst);
+                }
+                false
+            }
+            Self::Server(cut) => {
+                let armed = cut.armed.load(Ordering::SeqCst);
+                if armed {
+                    cut.done.notify_one();
+                }
+                armed
+            }
+        }
+    }
 }
 
 /// Until one end closes.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: &Mutex<Way>, epoch: u64) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    way: &Mutex<Way>,
+    epoch: u64,
+    side: Side<'_>,
+) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if !lock(way).passes(epoch, &bytes[..read]) {
+        let cut = side.is_cut(way, &bytes[..read]);
+        if cut || !lock(way).passes(epoch, &bytes[..read]) {
             return silence((from, to)).await;
         }
         if to.write_all(&bytes[..read]).await.is_err() {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use service_runtime::kafka::ProduceError;
-use test_support::{Test, TestDatabase, test};
+use sqlx::{AssertSqlSafe, Executor as _};
+use test_support::{Kind, Test, TestDatabase, test};
 
 use crate::support::{Manner, Request, Service, Setup, order_id};
 
@@ -16,6 +17,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(without_a_database_only_an_order_without_a_chosen_id_is_placed),
         test!(a_database_that_goes_down_is_answered_with_503),
         test!(an_order_that_cannot_be_marked_as_acknowledged_is_placed_all_the_same),
+        test!(an_order_whose_database_fails_is_unconfirmed_and_placed_once_when_it_is_repeated)
+            .only(Kind::Postgres),
     ]
 }
 
@@ -135,4 +138,36 @@ async fn an_order_that_cannot_be_marked_as_acknowledged_is_placed_all_the_same(
     service.database.close().await;
     service.producer.release();
     crate::support::Answer::read(connection).await.placed();
+}
+
+async fn an_order_whose_database_fails_is_unconfirmed_and_placed_once_when_it_is_repeated(
+    database: TestDatabase,
+) {
+    let service = Service::start(database).await;
+    let execute = async |sql: String| {
+        let pool = service.database.pool();
+        pool.execute(AssertSqlSafe(sql)).await.unwrap();
+    };
+    let codes = ["40001", "40P01", "53100", "57P01", "08006"];
+    for (placed, code) in codes.into_iter().enumerate() {
+        execute(format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'canary-internal-reason' USING ERRCODE = '{code}'; END $$"
+        ))
+        .await;
+        execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON placements FOR EACH ROW EXECUTE FUNCTION fail()"
+                .to_owned(),
+        )
+        .await;
+        let request = Request::post(&book()).key(code);
+        let answer = request.send(service.address).await;
+        let id = answer.unconfirmed();
+        assert!(!answer.body.contains("canary"), "{code}");
+        assert_eq!(service.producer.taken().len(), placed, "{code}");
+        execute("DROP TRIGGER fail ON placements".to_owned()).await;
+        assert_eq!(request.send(service.address).await.placed(), id);
+        assert_eq!(request.send(service.address).await.placed(), id);
+        assert_eq!(service.producer.taken().len(), placed + 1, "{code}");
+    }
 }

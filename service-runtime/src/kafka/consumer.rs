@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::config::KafkaConfig;
@@ -300,19 +301,41 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
     }
 
-    /// Leaves the group, which commits the stored offsets; bounded, because closing can block on
-    /// a broker that does not answer.
+    /// Leaves the group, which commits the stored offsets; bounded, because closing waits for a
+    /// broker that does not answer, and without an end for one that is gone for good.
     async fn close(self) {
         for partition in self.partitions.keys() {
             self.show(*partition, false);
         }
-        let (group, timeout) = (self.group.clone(), self.settings.close_timeout);
-        let closing = tokio::task::spawn_blocking(move || drop(self.consumer));
+        let (closed, closing) = oneshot::channel::<()>();
+        // Not on a thread of the runtime: whoever drops that would wait without a limit.
+        let leaving = std::thread::Builder::new().name("kafka-leave".to_owned());
+        let consumer = self.consumer;
+        let spawned = leaving.spawn(move || {
+            leave(consumer);
+            drop(closed);
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(group = self.group, %error, "The consumer was closed without a thread of its own.");
+        }
+        let timeout = self.settings.close_timeout;
         if tokio::time::timeout(timeout, closing).await.is_err() {
             tracing::warn!(
-                group,
+                group = self.group,
                 "The consumer did not close in time; its offsets may be repeated."
             );
         }
+    }
+}
+
+/// Closes the consumer on this thread. A question to the broker that was abandoned may still hold
+/// it, and whoever has it last closes it.
+fn leave<C: ConsumerContext>(mut consumer: Arc<StreamConsumer<C>>) {
+    loop {
+        match Arc::try_unwrap(consumer) {
+            Ok(last) => return drop(last),
+            Err(shared) => consumer = shared,
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

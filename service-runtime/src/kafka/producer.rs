@@ -161,35 +161,33 @@ impl EventProducer for KafkaProducer {
             outgoing = outgoing.partition(partition);
         }
         match self.inner.send_result(outgoing) {
-            Ok(delivery) => Ok(Box::pin(acknowledged(delivery, self.give_up_after))),
+            Ok(delivery) => Ok(Box::pin(self.clone().acknowledged(delivery))),
             Err((error, _)) => Err(self.classify(&error)),
         }
     }
 }
 
 impl KafkaProducer {
+    async fn acknowledged(self, delivery: DeliveryFuture) -> Result<Delivered, ProduceError> {
+        let Ok(delivery) = tokio::time::timeout(self.give_up_after, delivery).await else {
+            return Err(ProduceError::Unknown("it takes too long".to_owned()));
+        };
+        match delivery {
+            Ok(Ok(delivered)) => Ok(Delivered {
+                partition: delivered.partition,
+                offset: delivered.offset,
+            }),
+            Ok(Err((error, _))) => Err(self.classify(&error)),
+            Err(_) => Err(ProduceError::Unknown("the producer was closed".to_owned())),
+        }
+    }
+
+    /// A fatal error comes first: the records it befalls only say that they were purged.
     fn classify(&self, error: &KafkaError) -> ProduceError {
         if let Some((_, reason)) = self.inner.client().fatal_error() {
             return ProduceError::Fatal(reason);
         }
         classify(error)
-    }
-}
-
-async fn acknowledged(
-    delivery: DeliveryFuture,
-    give_up_after: Duration,
-) -> Result<Delivered, ProduceError> {
-    let Ok(delivery) = tokio::time::timeout(give_up_after, delivery).await else {
-        return Err(ProduceError::Unknown("it takes too long".to_owned()));
-    };
-    match delivery {
-        Ok(Ok(delivered)) => Ok(Delivered {
-            partition: delivered.partition,
-            offset: delivered.offset,
-        }),
-        Ok(Err((error, _))) => Err(classify(&error)),
-        Err(_) => Err(ProduceError::Unknown("the producer was closed".to_owned())),
     }
 }
 

@@ -9,6 +9,7 @@ mod jobs;
 mod outcomes;
 mod participant;
 mod replay;
+mod sqlstates;
 mod support;
 mod vanished;
 mod worker;
@@ -21,6 +22,7 @@ test_support::main!(
     outcomes,
     participant,
     replay,
+    sqlstates,
     vanished,
     worker
 );

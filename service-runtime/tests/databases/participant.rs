@@ -39,6 +39,7 @@ pub(crate) fn tests() -> Vec<Test> {
             .only(Kind::Postgres)
             .threads(2),
         test!(instances_that_handle_the_same_events_at_once_decide_once).threads(2),
+        test!(a_group_whose_offsets_are_lost_reads_all_again_without_new_effects).threads(2),
         test!(a_failed_decision_keeps_the_fold_until_its_redrive).threads(2),
     ]
 }
@@ -157,7 +158,12 @@ impl World {
         number(&self.database, sql).await
     }
 
-    async fn status(&self, order_id: OrderId) -> String {
+    /// What a look whether it is ready is answered with.
+    pub(crate) fn report(&self) -> serde_json::Value {
+        serde_json::to_value(self.health.readiness()).unwrap()
+    }
+
+    pub(crate) async fn status(&self, order_id: OrderId) -> String {
         let row = sqlx::query("SELECT status FROM participant_orders WHERE order_id = $1")
             .bind(order_id.to_string())
             .fetch_optional(self.database.pool())
@@ -398,6 +404,62 @@ async fn instances_that_handle_the_same_events_at_once_decide_once(database: Tes
         ended(instance).await.unwrap();
     }
     assert_eq!(decided().iter().sum::<usize>(), orders);
+}
+
+/// C10: as after the group was deleted, or stood still for longer than its offsets are kept.
+async fn a_group_whose_offsets_are_lost_reads_all_again_without_new_effects(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
+    let decider = Reserve::default();
+    let run = |group: &str| {
+        let shutdown = Shutdown::new();
+        let participant = world.participant_of(group, world.database.clone(), decider.clone());
+        (shutdown.clone(), tokio::spawn(participant.run(shutdown)))
+    };
+    let orders: Vec<_> = (0..20)
+        .map(|n| OrderId::from_idempotency_key("test", &n.to_string()))
+        .collect();
+    let (shutdown, running) = run("stock");
+    for order_id in &orders {
+        let pending = event(*order_id, OrderStatus::Pending, "order-service");
+        world.append(&pending).await;
+    }
+    for order_id in &orders {
+        world.until_status(*order_id, "RESERVED").await;
+    }
+    shutdown.trigger();
+    ended(running).await.unwrap();
+
+    let new = "stock-anew";
+    let letters = format!("orders.{new}.dlt");
+    world.mock.create_topic(&letters, PARTITIONS, 1).unwrap();
+    let (shutdown, running) = run(new);
+    let last = OrderId::from_idempotency_key("test", "last");
+    // One in each partition comes after all that is read again.
+    for home in 0..PARTITIONS {
+        let mut record = NewRecord::event(
+            "orders",
+            &event(last, OrderStatus::Pending, "order-service"),
+        );
+        record.partition = Some(home);
+        world.append_record(&record).await;
+    }
+    world.until_status(last, "RESERVED").await;
+    let all = 2 * orders.len() as i64 + i64::from(PARTITIONS) + 1;
+    eventually("everything is read", async || {
+        let sql = "SELECT SUM(next_offset) FROM participant_positions";
+        number(&world.database, &format!("SELECT CAST(({sql}) AS BIGINT)")).await == all
+    })
+    .await;
+    shutdown.trigger();
+    ended(running).await.unwrap();
+    assert_eq!(decider.0.load(SeqCst), orders.len() + 1);
+    let mut end = 0;
+    for home in 0..PARTITIONS {
+        end += world.ends().end(home).await.unwrap();
+    }
+    assert_eq!(end, all);
 }
 
 /// Rule R2.
