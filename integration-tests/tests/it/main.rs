@@ -6,7 +6,9 @@
 mod commands;
 mod documentation;
 mod endings;
+mod injection;
 mod interoperability;
+mod leaks;
 mod lifecycle;
 mod mail;
 mod operator;
@@ -19,7 +21,9 @@ integration_tests::main!(
     commands,
     documentation,
     endings,
+    injection,
     interoperability,
+    leaks,
     lifecycle,
     mail,
     operator,
