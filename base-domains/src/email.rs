@@ -27,7 +27,18 @@ pub fn check_email(address: &str) -> Result<(), &'static str> {
 fn is_local_part(local: &str) -> bool {
     local.len() <= MAX_LOCAL
         && local.split('.').all(|atom| !atom.is_empty())
-        && !local.contains(|c: char| c.is_whitespace() || c.is_control() || SPECIALS.contains(&c))
+        && !local.contains(|c: char| {
+            c.is_whitespace() || c.is_control() || is_invisible(c) || SPECIALS.contains(&c)
+        })
+}
+
+/// What turns the direction of reading or cannot be seen, so that an address looks like another one.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn is_domain(domain: &str) -> bool {
@@ -87,6 +98,11 @@ mod tests {
             "reader@example.com ",
             "reader@example.com\r\nBcc: x@example.com",
             "reader\0@example.com",
+            "re\u{202e}ader@example.com",
+            "re\u{200b}ader@example.com",
+            "\u{feff}reader@example.com",
+            "reader\u{2066}@example.com",
+            "reader@exam\u{ad}ple.com",
             "<reader@example.com>",
             "a@b,c@d",
             "a@b;c@d",

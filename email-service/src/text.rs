@@ -15,8 +15,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 fn is_plain(c: char) -> bool {
     let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !(c.is_control() || breaks_line || turns)
 }
 

@@ -11,6 +11,7 @@
 
 pub mod aftermath;
 pub mod broker;
+pub mod canary;
 pub mod client;
 pub mod database;
 pub mod history;
@@ -21,6 +22,7 @@ pub mod pace;
 pub mod process;
 pub mod receiver;
 mod shared;
+pub mod smtp;
 pub mod stream;
 pub mod suite;
 pub mod system;

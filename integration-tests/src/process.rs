@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::wait::{DEADLINE, eventually_within};
 
 /// A signal to send.
@@ -113,10 +115,7 @@ impl Process {
         eventually_within("port", DEADLINE, || async {
             let mut process = process.lock().unwrap();
             let output = process.output();
-            let line = output
-                .lines()
-                .find(|line| line.contains("Listening. address="));
-            let port = line.and_then(|line| line.trim().rsplit(':').next()?.parse().ok());
+            let port = output.lines().find_map(port_of);
             assert!(
                 port.is_some() || process.is_running(),
                 "{} ended",
@@ -135,6 +134,16 @@ impl Process {
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap()).into_owned()
     }
+}
+
+/// The port, if the line says that the service listens; in both formats of the log.
+fn port_of(line: &str) -> Option<u16> {
+    let address = match serde_json::from_str::<Value>(line) {
+        Ok(event) if event["message"] == "Listening." => event["address"].as_str()?.to_owned(),
+        Ok(_) => return None,
+        Err(_) => line.split_once("Listening. address=")?.1.to_owned(),
+    };
+    address.trim().rsplit(':').next()?.parse().ok()
 }
 
 impl Drop for Process {

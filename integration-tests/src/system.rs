@@ -11,8 +11,8 @@ use crate::client::Client;
 use crate::database::{self, Databases};
 use crate::log::Log;
 use crate::mail::Mail;
-use crate::process::Process;
-use crate::wait::eventually;
+use crate::process::{Process, Signal};
+use crate::wait::{DEADLINE, eventually};
 
 /// The services; each has a database and a group.
 pub const SERVICES: [&str; 6] = ["order", "stock", "email", "payment", "shipping", "webhook"];
@@ -199,6 +199,35 @@ impl System {
         self.processes
             .get_mut(name)
             .expect("a process of that name")
+    }
+
+    /// What every process wrote so far, those among them that ended; by name and number of the start.
+    ///
+    /// # Panics
+    /// A file is gone.
+    #[must_use]
+    pub fn outputs(&self) -> BTreeMap<String, String> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let read = |path: std::path::PathBuf| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = std::fs::read(path).unwrap();
+            (name, String::from_utf8_lossy(&text).into_owned())
+        };
+        logs.map(read).collect()
+    }
+
+    /// Ends every process as an operator does, and waits for it.
+    ///
+    /// # Panics
+    /// One does not end well.
+    pub async fn terminate(&mut self) {
+        for (name, process) in &mut self.processes {
+            process.signal(Signal::Terminate);
+            let status = process.ended(DEADLINE).await;
+            assert!(status.success(), "{name}: {status}");
+        }
     }
 
     /// URL of the database of `service`, one of [`SERVICES`].

@@ -7,7 +7,9 @@ mod commands;
 mod documentation;
 mod endings;
 mod history;
+mod injection;
 mod interoperability;
+mod leaks;
 mod lifecycle;
 mod mail;
 mod operator;
@@ -21,7 +23,9 @@ integration_tests::main!(
     documentation,
     endings,
     history,
+    injection,
     interoperability,
+    leaks,
     lifecycle,
     mail,
     operator,

@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use super::Problem;
+use super::quoted::without_value;
 
 /// A JSON request body, or a JSON answer.
 ///
@@ -142,9 +143,10 @@ fn bad_request(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST).with_detail(shortened(detail))
 }
 
-/// Messages quote what the client sent, which may be long.
+/// Messages quote what the client sent, which may be personal or, as the name of a field, long.
 fn shortened(message: &str) -> String {
     const LONGEST: usize = 200;
+    let message = &*without_value(message);
     match message.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message.to_owned(),

@@ -12,6 +12,7 @@ mod extract;
 mod limits;
 mod operations;
 mod problem;
+mod quoted;
 mod router;
 mod server;
 

@@ -8,6 +8,7 @@ use base_domains::{EncodedEvent, OrderId, home_partition};
 use futures_util::FutureExt;
 
 use super::Shared;
+use super::allowance::Allowance;
 use super::decider::{Change, DecideError, Decider, Decision};
 use super::plan::{Kind, Plan, fold};
 use super::settle::{Failure, fresh, repeated, settle};
@@ -109,8 +110,9 @@ pub(super) async fn process<D: Decider>(
     batch: &Batch<'_>,
     mode: &Mode,
     lettered: &mut Lettered,
+    failed: &mut Allowance,
 ) -> Result<usize, BatchError> {
-    let transaction = transact(shared, batch, mode, lettered);
+    let transaction = transact(shared, batch, mode, lettered, failed);
     let committed = tokio::time::timeout(TRANSACTION_LIMIT, transaction)
         .await
         .unwrap_or_else(|_| {
@@ -140,6 +142,7 @@ async fn transact<D: Decider>(
     batch: &Batch<'_>,
     mode: &Mode,
     lettered: &mut Lettered,
+    failed: &mut Allowance,
 ) -> Result<Committed, BatchError> {
     let mut tx = shared.database.begin().await?;
     let orders = order_ids(batch.kinds, shared.partitions());
@@ -156,6 +159,11 @@ async fn transact<D: Decider>(
     let held = shared.quiet.held_back(batch.records, batch.kinds, &orders);
     let decisions = decide(shared, &mut tx, &changes, mode, !held.is_empty()).await?;
     let settled = settle(shared, &changes, decisions, &mut rows, &held);
+    let counted = match mode {
+        Mode::Decide => failed.clone().decided(shared, &changes, &settled),
+        Mode::FoldOnly(_) => Ok(failed.clone()), // a defect, which is counted as one
+    };
+    let counted = counted.map_err(BatchError::Unavailable)?;
     let changed = settled.changed_rows(&before, &rows);
     shared.store.write_orders(&mut tx, &changed).await?;
     let next = next_offsets(batch.records);
@@ -170,6 +178,7 @@ async fn transact<D: Decider>(
     if too_late {
         dead_letter(shared, &settled.failures, lettered).await?;
     }
+    *failed = counted;
     let committed = Committed {
         decided: changes.len() - settled.failures.len(),
         repeated: repeated(&rows, &plan, &settled.outcomes, &held),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Shared;
+use super::allowance::Allowance;
 use super::batch::{
     Batch, BatchError, Lettered, Mode, TRANSACTION_LIMIT, dead_letter, next_offsets, process,
     publish_held_back,
@@ -27,10 +28,12 @@ const FORGIVING: usize = 50;
 /// The handler of one participant.
 pub(super) struct Handler<D> {
     shared: Arc<Shared<D>>,
-    /// Decisions given up, less one for each [`FORGIVING`] decisions that worked.
-    defects: u32,
-    /// Decisions that worked since the last one that was forgiven.
-    worked: usize,
+    /// Of decisions given up for a defect.
+    defects: Allowance,
+    /// Of records that cannot be read.
+    unreadable: Allowance,
+    /// Of decisions that failed.
+    failed: Allowance,
     /// Of the held batch.
     lettered: Lettered,
     /// Of the loop, which is silent while it waits for the batch.
@@ -39,10 +42,13 @@ pub(super) struct Handler<D> {
 
 impl<D: Decider> Handler<D> {
     pub(super) fn new(shared: Arc<Shared<D>>, health: Component) -> Self {
+        let settings = &shared.settings;
+        let letters = Allowance::of_letters(settings.dead_letter_limit);
         Self {
+            defects: Allowance::new(settings.max_defects, FORGIVING),
+            unreadable: letters.clone(),
+            failed: letters,
             shared,
-            defects: 0,
-            worked: 0,
             lettered: Lettered::new(),
             health,
         }
@@ -72,22 +78,13 @@ impl<D: Decider> Handler<D> {
         Ok(())
     }
 
-    /// Counts what speaks for a service that works.
-    fn forgive(&mut self, decided: usize) {
-        self.worked += decided;
-        while self.worked >= FORGIVING {
-            self.worked -= FORGIVING;
-            self.defects = self.defects.saturating_sub(1);
-        }
-    }
-
     /// Bisects on a defect: the good records all get their effect, in order, and the one that
     /// cannot be decided keeps its fold (rule R2).
     async fn settle(&mut self, batch: Batch<'_>) -> Result<(), Interruption> {
         let mut work = vec![batch];
         while let Some(batch) = work.pop() {
             match self.process_again(&batch, &Mode::Decide).await {
-                Ok(decided) => self.forgive(decided),
+                Ok(decided) => self.defects.worked(decided),
                 Err(BatchError::Bug(reason)) if batch.records.len() > 1 => {
                     tracing::debug!(reason, records = batch.records.len(), "Bisecting a batch.");
                     let middle = batch.records.len() / 2;
@@ -111,8 +108,9 @@ impl<D: Decider> Handler<D> {
 
     /// Dead-letters the decision about a single record, unless defects come in a row.
     async fn give_up(&mut self, batch: &Batch<'_>, reason: String) -> Result<(), Interruption> {
-        let limit = self.shared.settings.max_defects;
-        if self.defects >= limit {
+        let mut defects = self.defects.clone();
+        if !defects.spend() {
+            let limit = defects.limit();
             return Err(Interruption::Unavailable(format!(
                 "stopped dead-lettering after {limit} defects, last: {reason}"
             )));
@@ -126,7 +124,7 @@ impl<D: Decider> Handler<D> {
         );
         match self.process_again(batch, &Mode::FoldOnly(reason)).await {
             Ok(_) => {
-                self.defects += 1;
+                self.defects = defects;
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -166,7 +164,8 @@ impl<D: Decider> Handler<D> {
         for attempt in 1..=AGAIN_LIMIT {
             // Each transaction is bounded, their number is not: a defect is bisected to.
             self.health.heartbeat();
-            match process(&self.shared, batch, mode, &mut self.lettered).await {
+            let (lettered, failed) = (&mut self.lettered, &mut self.failed);
+            match process(&self.shared, batch, mode, lettered, failed).await {
                 Err(BatchError::Again(reason)) => {
                     tracing::debug!(attempt, reason, "Transaction to be repeated.");
                     tokio::time::sleep(self.shared.settings.again.wait(attempt)).await;
@@ -236,6 +235,8 @@ impl<D: Decider> BatchHandler for Handler<D> {
             .iter()
             .map(|record| kind_of(record, partitions, group))
             .collect();
+        let unreadable = self.unreadable.clone().read(records, &kinds);
+        let unreadable = unreadable.map_err(Interruption::Unavailable)?;
         self.dead_letter_bad(records, &kinds).await?;
         let mut begin = 0;
         for end in pieces(&kinds) {
@@ -247,6 +248,7 @@ impl<D: Decider> BatchHandler for Handler<D> {
             begin = end;
         }
         self.lettered.clear();
+        self.unreadable = unreadable;
         self.end_history(&next_offsets(records)).await
     }
 

@@ -13,6 +13,7 @@
 //!   only if the log turns out to have no decision of this service yet.
 //! - A failed decision is dead-lettered, the fold never is: all groups see the same winner.
 
+mod allowance;
 mod append;
 mod batch;
 #[cfg(feature = "testing")]

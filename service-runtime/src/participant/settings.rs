@@ -20,6 +20,9 @@ pub struct ParticipantSettings {
     pub max_batch: usize,
     /// Decisions given up in a row before it stops dead-lettering and waits for help.
     pub max_defects: u32,
+    /// Records that cannot be read, and likewise decisions that fail, that are dead-lettered in a row before
+    /// it waits for help; every tenth good one makes up for one of them.
+    pub dead_letter_limit: u32,
     /// Waits between repeats of a deadlocked transaction.
     pub again: Backoff,
     /// Go on although the log lost its beginning.
@@ -37,6 +40,7 @@ impl ParticipantSettings {
             type_id: None,
             max_batch: 500,
             max_defects: 10,
+            dead_letter_limit: 100,
             again: Backoff {
                 initial: Duration::from_millis(10),
                 max: Duration::from_millis(200),
@@ -60,6 +64,12 @@ impl ParticipantSettings {
                 default.max_batch,
                 1..=MAX_BATCH,
                 "most records in one transaction",
+            ),
+            dead_letter_limit: reader.get_in(
+                "DEAD_LETTER_LIMIT",
+                default.dead_letter_limit,
+                1..=u32::MAX,
+                "most dead letters with hardly a good record among them before it waits for help",
             ),
             allow_truncated_log: reader.get(
                 "ALLOW_TRUNCATED_LOG",

@@ -4,6 +4,7 @@
 
 mod appending;
 mod database;
+mod dead_letters;
 mod job_routes;
 mod jobs;
 mod outcomes;
@@ -17,6 +18,7 @@ mod worker;
 test_support::main!(
     appending,
     database,
+    dead_letters,
     job_routes,
     jobs,
     outcomes,

@@ -75,12 +75,12 @@ impl Decider for Reserve {
 
 pub(crate) struct World {
     // Alive until every client is gone.
-    mock: MockCluster<'static, DefaultProducerContext>,
+    pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
     pub(crate) kafka: KafkaConfig,
-    producer: KafkaProducer,
+    pub(crate) producer: KafkaProducer,
     config: DatabaseConfig,
     pub(crate) database: Database,
-    health: Health,
+    pub(crate) health: Health,
     pub(crate) sweep_interval: Duration,
 }
 
@@ -149,7 +149,7 @@ impl World {
         self.append_record(&NewRecord::event("orders", event)).await;
     }
 
-    async fn append_record(&self, record: &NewRecord) {
+    pub(crate) async fn append_record(&self, record: &NewRecord) {
         self.producer.enqueue(record).unwrap().await.unwrap();
     }
 

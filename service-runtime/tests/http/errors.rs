@@ -37,7 +37,7 @@ async fn a_wrong_type_is_422_and_names_the_path_of_the_field() {
             "detail": "the body does not have the expected form",
             "errors": [{
                 "field": "items[1].price",
-                "message": "invalid type: string \"x\", expected f64",
+                "message": "invalid type: string, expected f64",
             }],
         })
     );
@@ -66,12 +66,25 @@ async fn a_body_that_is_no_object_is_422_without_a_field() {
 }
 
 #[tokio::test]
-async fn what_the_client_sent_is_quoted_shortened() {
-    let long = "x".repeat(5000);
-    let body = format!(r#"{{"name":"book","qty":"{long}"}}"#);
-    let problem = server().await.post(body.as_bytes()).await.problem(422);
-    let message = problem["errors"][0]["message"].as_str().unwrap();
-    assert_eq!(message.chars().count(), 201);
+async fn what_the_client_sent_is_not_repeated() {
+    let server = server().await;
+    for body in [
+        r#"{"name":"book","qty":"secret"}"#,
+        r#"{"name":"book","qty":"a\", expected secret"}"#,
+        r#"{"name":"book","qty":5,"items":["secret"]}"#,
+    ] {
+        let problem = server.post(body.as_bytes()).await.problem(422);
+        let message = problem["errors"][0]["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("invalid type: string, expected "),
+            "{message}"
+        );
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+    }
+    for path in ["/items/secret", "/items/7?limit=secret"] {
+        let problem = server.get(path).await.problem(400);
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+    }
 }
 
 #[tokio::test]
@@ -127,7 +140,7 @@ async fn wrong_path_and_query_parameters_are_400_and_named() {
     assert_eq!(answer.json(), json!({"id": 7, "limit": 3}));
     let problem = server.get("/items/x").await.problem(400);
     assert!(
-        problem["detail"].as_str().unwrap().contains("`x`"),
+        problem["detail"].as_str().unwrap().contains("Cannot parse"),
         "{problem}"
     );
     let problem = server.get("/items/7?limit=300").await.problem(400);
