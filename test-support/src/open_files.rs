@@ -12,9 +12,9 @@ pub fn allowed_sockets(wanted: u64, files: u64) -> u64 {
     let needed = wanted * files + OTHERS;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < needed) {
-        let old = limit.clone();
+        let old = limit;
         limit.current = Some(limit.maximum.map_or(needed, |most| most.min(needed)));
-        if setrlimit(Resource::Nofile, limit.clone()).is_err() {
+        if setrlimit(Resource::Nofile, limit).is_err() {
             limit = old;
         }
     }

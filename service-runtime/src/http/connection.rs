@@ -162,8 +162,9 @@ async fn linger(stream: &mut ClientStream) {
             }
         }
     };
-    // That its time is over is as good an end as any.
-    let _ = tokio::time::timeout(LINGER, discard).await;
+    if tokio::time::timeout(LINGER, discard).await.is_err() {
+        tracing::debug!("A client goes on sending what nobody reads.");
+    }
 }
 
 impl From<hyper::Result<()>> for End {
