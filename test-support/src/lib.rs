@@ -43,12 +43,14 @@
 pub mod containers;
 mod database;
 mod harness;
+mod open_files;
 mod postgres;
 mod proxy;
 mod unit;
 
 pub use database::{Kind, TestDatabase};
 pub use harness::{Running, Test, run};
+pub use open_files::allowed_sockets;
 pub use proxy::Proxy;
 pub use unit::{on_every_database, on_postgres};
 

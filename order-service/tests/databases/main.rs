@@ -8,12 +8,14 @@ mod cancelling;
 mod cleaning;
 mod documentation;
 mod events;
+mod hostile;
 mod idempotency;
 mod interleavings;
 mod keeping;
 mod listing;
 mod migrating;
 mod outages;
+mod overload;
 mod process;
 mod projection;
 mod reading;
@@ -33,12 +35,14 @@ test_support::main!(
     cleaning,
     documentation,
     events,
+    hostile,
     idempotency,
     interleavings,
     keeping,
     listing,
     migrating,
     outages,
+    overload,
     process,
     projection,
     reading,

@@ -18,13 +18,14 @@ pub struct HttpConfig {
     pub header_timeout: Duration,
     /// How long a client may take to accept more of its answer.
     pub write_timeout: Duration,
-    /// How long a request may take until the answer begins.
+    /// How long a request's body may take to arrive, and then how long until the answer begins.
     pub request_timeout: Duration,
     /// How long begun requests may take after the shutdown.
     pub drain_timeout: Duration,
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// Most connections at a time; more wait in the system's queue.
+    /// Most connections at a time. Above, those that have rested longest give way; where all are at work, new ones
+    /// wait in the system's queue.
     pub max_connections: usize,
     /// Most requests at a time; more are answered with 503 at once.
     pub max_in_flight: usize,
@@ -76,7 +77,7 @@ impl HttpConfig {
                 "HTTP_REQUEST_TIMEOUT",
                 default.request_timeout,
                 wait,
-                "How long a request may take until it is answered with 503",
+                "How long a request's body may take, then how long until it is answered with 503",
             ),
             drain_timeout: reader.duration(
                 "HTTP_DRAIN_TIMEOUT",
@@ -94,7 +95,7 @@ impl HttpConfig {
                 "HTTP_MAX_CONNECTIONS",
                 default.max_connections,
                 1..=1_000_000,
-                "Most connections at a time; more wait to be accepted",
+                "Most connections at a time; above, the longest idle ones give way",
             ),
             max_in_flight: reader.get_in(
                 "HTTP_MAX_IN_FLIGHT",

@@ -89,7 +89,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn unread_body(status: StatusCode) -> Problem {
+pub(super) fn unread_body(status: StatusCode) -> Problem {
     let detail = match status {
         StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this service takes",
         _ => "the body could not be read to its end",

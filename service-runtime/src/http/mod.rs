@@ -4,17 +4,21 @@
 //! [`router`] puts a service's own routes behind the limits of [`HttpConfig`] and adds
 //! `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/docs`; [`serve`] runs it.
 //! Every error that a client sees is a [`Problem`] (RFC 9457); extractors of this module answer
-//! with one, and so do routes that do not exist, panics and exceeded limits.
+//! with one, and so do routes that do not exist, panics, exceeded limits, and requests that are none.
 
 mod config;
+mod connection;
 mod database;
 mod extract;
 mod limits;
 mod operations;
+mod places;
 mod problem;
 mod quoted;
+mod receive;
 mod router;
 mod server;
+mod stream;
 
 pub use config::HttpConfig;
 pub use extract::{Json, Path, Query};

@@ -148,6 +148,18 @@ impl Problem {
         self
     }
 
+    /// The document.
+    pub(super) fn to_json(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(&self.document).ok()
+    }
+
+    /// The value of `Retry-After`.
+    pub(super) fn retry_after_seconds(&self) -> Option<u64> {
+        let wait = self.retry_after?;
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Some(seconds.max(1))
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -168,16 +180,15 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Ok(body) = serde_json::to_vec(&self.document) else {
+        let Some(body) = self.to_json() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static(Self::CONTENT_TYPE);
         headers.insert(header::CONTENT_TYPE, content_type);
-        if let Some(wait) = self.retry_after {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{HttpConfig, limits, operations};
+use super::{HttpConfig, limits, operations, receive::receive};
 use crate::health::Health;
 
 /// What a service says about itself in its API description and its metrics.
@@ -43,8 +43,9 @@ pub fn router(
         .layer(from_fn_with_state(permits, limits::shed_load))
         .merge(operations)
         .merge(operations::documentation(api))
-        .layer(DefaultBodyLimit::max(config.max_body))
         .layer(from_fn_with_state(config.request_timeout, limits::time_out))
+        .layer(from_fn_with_state(config.clone(), receive))
+        .layer(DefaultBodyLimit::max(config.max_body))
         .layer(CatchPanicLayer::custom(limits::after_panic))
         .layer(map_response(limits::explain_bare_error))
         .layer(from_fn_with_state(info, limits::observe))

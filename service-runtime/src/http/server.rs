@@ -1,27 +1,20 @@
 //! The accept loop. `axum::serve` sets no header timeout, no connection cap and no drain limit.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::rt::TokioTimer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
-use tokio_io_timeout::TimeoutStream;
 
-use super::HttpConfig;
+use super::{
+    HttpConfig,
+    connection::serve_connection,
+    places::{Place, Places},
+};
 use crate::lifecycle::Shutdown;
 
 /// Bytes buffered per connection, and so the largest request head. hyper's default is 400 KiB.
@@ -29,9 +22,6 @@ const READ_BUFFER: usize = 32 * 1024;
 
 /// How long to wait after the system refused to accept, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-
-/// A connection whose writes may not stall.
-type Guarded = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// Opens the configured port.
 ///
@@ -62,16 +52,18 @@ pub async fn serve(
     http.timer(TokioTimer::new())
         .header_read_timeout(config.header_timeout)
         .max_buf_size(READ_BUFFER);
-    let permits = Arc::new(Semaphore::new(config.max_connections));
+    let places = Places::new(config.max_connections);
     let mut connections = JoinSet::new();
-    while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
+    while let Some((stream, place)) = next_connection(&listener, &places, &shutdown).await {
         while connections.try_join_next().is_some() {}
-        let (http, router, shutdown) = (http.clone(), router.clone(), shutdown.clone());
-        let stream = guarded(stream, config.write_timeout);
-        connections.spawn(async move {
-            serve_connection(&http, stream, router, &shutdown).await;
-            drop(permit);
-        });
+        connections.spawn(serve_connection(
+            http.clone(),
+            stream,
+            config.write_timeout,
+            router.clone(),
+            place,
+            shutdown.clone(),
+        ));
     }
     drop(listener);
     drain(connections, config.drain_timeout).await;
@@ -79,17 +71,17 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next client, once one more connection is allowed; nothing after the shutdown.
+/// The next client, once there is a place for it; nothing after the shutdown.
 async fn next_connection(
     listener: &TcpListener,
-    permits: &Arc<Semaphore>,
+    places: &Places,
     shutdown: &Shutdown,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Arc<Place>)> {
     let accept = async {
-        let permit = Arc::clone(permits).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, permit)),
+                // The place afterwards: nobody is sent away for a client that is not there.
+                Ok((stream, _)) => return Some((stream, places.take().await?)),
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "Connections cannot be accepted.");
@@ -112,37 +104,6 @@ fn is_clients_fault(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
-}
-
-/// A client that takes nothing of its answer for so long must not keep its place.
-fn guarded(stream: TcpStream, write_timeout: Duration) -> Guarded {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set.");
-    }
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(write_timeout));
-    Box::pin(stream)
-}
-
-async fn serve_connection(
-    http: &http1::Builder,
-    stream: Guarded,
-    router: Router,
-    shutdown: &Shutdown,
-) {
-    let service = TowerToHyperService::new(router);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = shutdown.cancelled() => {
-            // Idle connections end at once, others after the request that was begun.
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "Connection ended early.");
-    }
 }
 
 async fn drain(mut connections: JoinSet<()>, limit: Duration) {

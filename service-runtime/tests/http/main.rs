@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod crowd;
 mod errors;
 mod limits;
 mod operations;
+mod refusals;
 mod shutdown;
 mod support;

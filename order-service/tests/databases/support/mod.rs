@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) answer_within: Duration,
     /// Whether the database is there from the start.
     pub(crate) database_ready: bool,
+    /// How many requests there may be at a time.
+    pub(crate) max_in_flight: usize,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
         Self {
             answer_within: Duration::from_secs(10),
             database_ready: true,
+            max_in_flight: HttpConfig::default().max_in_flight,
         }
     }
 }
@@ -115,7 +118,7 @@ impl Service {
         });
         tokio::spawn(query.hub.run(shutdown.clone()));
         let projection = query.projection;
-        let address = serve(command.merge(query.routes), &shutdown).await;
+        let address = serve(command.merge(query.routes), setup.max_in_flight, &shutdown).await;
         Self {
             address,
             producer,
@@ -173,7 +176,11 @@ pub(crate) fn participant(
     })
 }
 
-async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) -> SocketAddr {
+async fn serve(
+    routes: utoipa_axum::router::OpenApiRouter,
+    max_in_flight: usize,
+    shutdown: &Shutdown,
+) -> SocketAddr {
     let info = ServiceInfo {
         name: "order-service",
         version: "1.2.3",
@@ -183,6 +190,7 @@ async fn serve(routes: utoipa_axum::router::OpenApiRouter, shutdown: &Shutdown) 
         address: Ipv4Addr::LOCALHOST.into(),
         // Nobody should have to wait long until a client that reads nothing is cut off.
         write_timeout: Duration::from_secs(2),
+        max_in_flight,
         ..HttpConfig::default()
     };
     let router = http::router(info, routes, &Health::new(shutdown), &config);

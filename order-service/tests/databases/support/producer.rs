@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use service_runtime::kafka::{Delivered, Delivery, EventProducer, NewRecord, ProduceError};
@@ -17,6 +18,8 @@ pub(crate) enum Manner {
     Fail(ProduceError),
     /// Takes the record and acknowledges it when it is released.
     Hold,
+    /// Takes the record and acknowledges it after this time.
+    Slow(Duration),
 }
 
 pub(crate) struct Fake {
@@ -87,6 +90,7 @@ impl EventProducer for Fake {
             let _awaited = awaited;
             match manner {
                 Manner::Fail(error) => return Err(error),
+                Manner::Slow(time) => tokio::time::sleep(time).await,
                 Manner::Hold => released.acquire().await.unwrap().forget(),
                 Manner::Acknowledge | Manner::Refuse(_) => {}
             }

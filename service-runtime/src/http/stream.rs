@@ -1,0 +1,174 @@
+//! A client's bytes, on their way in and out.
+//!
+//! hyper answers by itself, before any handler, to what it cannot read as a request: 400 (request line, header,
+//! `Transfer-Encoding` or `Content-Length`), 414 (a target above 64 KiB, which our smaller buffer makes a 431) and 431 (head
+//! larger than the buffer, or more than 100 headers). It offers no way to give such an answer a body, so it is
+//! recognised here, where it leaves: the head of an error with `content-length: 0`, alone in the buffer, while no
+//! request is at work. Answers of ours have a body and are at work. An answer of hyper's that leaves together
+//! with the rest of an earlier one goes out as it is.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_io_timeout::TimeoutStream;
+
+use super::{Problem, places::Place};
+
+/// What a client is told that speaks something else.
+pub(super) const NOT_A_REQUEST: &str = "this is not a request of HTTP/1.1";
+
+const NO_BODY: &str = "content-length: 0\r\n";
+
+/// The stream of one connection, whose writes may not stall.
+pub(super) struct ClientStream {
+    stream: Pin<Box<TimeoutStream<TcpStream>>>,
+    place: Arc<Place>,
+    /// What leaves in place of hyper's answer, and how much of it has left.
+    replacement: Option<(Vec<u8>, usize)>,
+    refused: bool,
+}
+
+impl ClientStream {
+    pub(super) fn new(stream: TcpStream, write_timeout: Duration, place: Arc<Place>) -> Self {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set.");
+        }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(write_timeout));
+        Self {
+            stream: Box::pin(stream),
+            place,
+            replacement: None,
+            refused: false,
+        }
+    }
+
+    /// Whether hyper answered by itself.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Writes the replacement; the length of hyper's answer once that is done.
+    fn poll_replace(
+        &mut self,
+        cx: &mut Context<'_>,
+        original: usize,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let Some((bytes, sent)) = &mut self.replacement else {
+            return Poll::Ready(Ok(None));
+        };
+        while *sent < bytes.len() {
+            match ready!(self.stream.as_mut().poll_write(cx, &bytes[*sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => *sent += written,
+            }
+        }
+        self.replacement = None;
+        Poll::Ready(Ok(Some(original)))
+    }
+
+    fn replace_if_bare(&mut self, bytes: &[u8]) {
+        if self.replacement.is_none() && !self.place.is_at_work() {
+            self.replacement = explained(bytes).map(|answer| (answer, 0));
+            self.refused |= self.replacement.is_some();
+        }
+    }
+}
+
+/// An answer of hyper's own with a problem document as its body; `None` for anything else.
+fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
+    let status = bytes.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    let status = StatusCode::from_bytes(status).ok()?;
+    let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n")?;
+    if !status.is_client_error() || head.find("\r\n\r\n").is_some() {
+        return None;
+    }
+    let (before, after) = head.split_once(NO_BODY)?;
+    let problem = Problem::new(status).with_detail(match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request's head is too large",
+        StatusCode::URI_TOO_LONG => "the request's target is too long",
+        _ => NOT_A_REQUEST,
+    });
+    let body = problem.to_json()?;
+    let fields = body_fields(body.len());
+    Some(
+        [
+            before.as_bytes(),
+            fields.as_bytes(),
+            after.as_bytes(),
+            b"\r\n",
+            &body,
+        ]
+        .concat(),
+    )
+}
+
+/// The header fields of a problem document of so many bytes.
+pub(super) fn body_fields(length: usize) -> String {
+    let media_type = Problem::CONTENT_TYPE;
+    format!("content-type: {media_type}\r\ncontent-length: {length}\r\n")
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(self.stream.as_mut().poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.place.request_begins();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.replace_if_bare(bytes);
+        match ready!(self.poll_replace(cx, bytes.len()))? {
+            Some(written) => Poll::Ready(Ok(written)),
+            None => self.stream.as_mut().poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            return self.poll_write(cx, only);
+        }
+        self.stream.as_mut().poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.stream.as_mut().poll_flush(cx))?;
+        self.place.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_shutdown(cx)
+    }
+}
