@@ -11,6 +11,7 @@ use std::time::Duration;
 use base_domains::{OrderId, reason};
 use futures_util::future::join_all;
 use service_runtime::database::{Database, ErrorClass};
+use service_runtime::fault;
 use service_runtime::jobs::{Backoff, GateError, HistoryGate};
 use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::{AppendError, StoredOutcome};
@@ -115,6 +116,9 @@ impl<G: HistoryGate> Deadlines<G> {
                 Ok(overdue) => {
                     let (outcomes, error) = self.cancel(overdue).await;
                     stored += outcomes.len();
+                    if !outcomes.is_empty() {
+                        fault::point("deadline.publish.before");
+                    }
                     publish(outcomes).await;
                     failed = failed.or_else(|| error.map(RoundError::from));
                 }

@@ -19,6 +19,7 @@ use super::{
     store::DuePartition,
 };
 use crate::database::{Database, DatabaseError, ErrorClass, within};
+use crate::fault;
 use crate::lifecycle::Shutdown;
 
 /// How a worker waits while the database is away.
@@ -280,7 +281,13 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
             lease: self.config().lease,
         };
         let jobs = store::claim(&mut tx, database.dialect(), claim).await?;
+        if !jobs.is_empty() {
+            fault::point("job.lease.before");
+        }
         tx.commit().await?;
+        if !jobs.is_empty() {
+            fault::point("job.lease.after");
+        }
         Ok(jobs)
     }
 }

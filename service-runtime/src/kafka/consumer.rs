@@ -26,6 +26,7 @@ use super::context::{LoopContext, RebalanceEvent};
 use super::{
     BatchHandler, Interruption, LoopError, LoopSettings, PartitionId, Progress, Record, client,
 };
+use crate::fault;
 use crate::health::Component;
 use crate::lifecycle::Shutdown;
 use flow::Blocked;
@@ -258,7 +259,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
         if !self.batch.is_empty() {
             self.handler.handle(&self.batch).await?;
+            fault::point("offsets.store.before");
             self.store_offsets();
+            fault::point("offsets.store.after");
             self.batch.clear();
         }
         if self.is_refusal_to_be_tested() {

@@ -12,6 +12,7 @@ use super::decider::{Change, DecideError, Decider, Decision};
 use super::plan::{Kind, Plan, fold};
 use super::settle::{Failure, fresh, repeated, settle};
 use crate::database::{DatabaseError, ErrorClass, Tx, within};
+use crate::fault;
 use crate::health::Component;
 use crate::kafka::{Interruption, Letter, PartitionId, ProduceError, Record};
 
@@ -140,11 +141,14 @@ async fn transact<D: Decider>(
     let mut tx = shared.database.begin().await?;
     let orders = order_ids(batch.kinds, shared.partitions());
     let mut rows = shared.store.lock_orders(&mut tx, &orders).await?;
+    fault::point("batch.lock.after");
     let before = rows.clone();
     let plan = fold(batch.kinds, &mut rows);
+    fault::point("batch.fold.after");
     let changes = changes(batch, &plan, &orders);
     let held = shared.quiet.held_back(batch.records, batch.kinds, &orders);
     let decisions = decide(shared, &mut tx, &changes, mode, !held.is_empty()).await?;
+    fault::point("batch.decide.after");
     let settled = settle(shared, &changes, decisions, &mut rows, &held);
     let changed = settled.changed_rows(&before, &rows);
     shared.store.write_orders(&mut tx, &changed).await?;
@@ -153,7 +157,9 @@ async fn transact<D: Decider>(
     // After all that can fail by itself, and before the commit: afterwards the records would
     // already count as done.
     dead_letter(shared, &settled.failures, lettered).await?;
+    fault::point("batch.commit.before");
     tx.commit().await?;
+    fault::point("batch.commit.after");
     let committed = Committed {
         decided: changes.len() - settled.failures.len(),
         repeated: repeated(&rows, &plan, &settled.outcomes, &held),

@@ -13,6 +13,7 @@ use super::positions::Stand;
 use super::quiet::quiet_until;
 use super::settle::Failure;
 use crate::database::{DatabaseError, within};
+use crate::fault;
 use crate::health::Component;
 use crate::kafka::{Assigned, BatchHandler, Interruption, Offsets, PartitionId, Record, Start};
 
@@ -232,6 +233,7 @@ impl<D: Decider> BatchHandler for Handler<D> {
             .iter()
             .map(|record| kind_of(record, partitions, group))
             .collect();
+        fault::point("batch.read.after");
         self.dead_letter_bad(records, &kinds).await?;
         let mut begin = 0;
         for end in pieces(&kinds) {

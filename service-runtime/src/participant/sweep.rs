@@ -15,6 +15,7 @@ use super::Shared;
 use super::batch::{BatchError, TRANSACTION_LIMIT, republish};
 use super::decider::Decider;
 use crate::database::within;
+use crate::fault;
 use crate::kafka::PartitionId;
 use crate::lifecycle::Shutdown;
 
@@ -157,7 +158,9 @@ async fn turn<D: Decider>(
             "Outcomes were not read back and are published again."
         );
         shared.count_swept(lost.len());
+        fault::point("sweep.publish.before");
         republish(shared, &lost).await?;
+        fault::point("sweep.publish.after");
     }
     Ok(())
 }
