@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, header, read};
 use service_runtime::kafka::{
-    EventProducer, KafkaConfig, KafkaProducer, NewRecord, Placement, Record, placements, read_all,
+    EventProducer, KafkaConfig, KafkaProducer, NewRecord, PartitionLag, Placement, Record,
+    group_lag, placements, read_all,
 };
+
+use crate::history::Injected;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Bound of one question that is asked again and again.
@@ -62,6 +65,19 @@ impl Log {
         (delivered.partition, delivered.offset)
     }
 
+    /// Appends a record as it is, by its key; partition and offset if the append was acknowledged.
+    pub async fn append(&self, record: &Injected) -> Option<(i32, i64)> {
+        let record = NewRecord {
+            topic: self.config.topic.clone(),
+            partition: None,
+            key: record.key.clone(),
+            headers: record.headers.clone(),
+            value: record.value.clone(),
+        };
+        let delivered = self.producer.enqueue(&record).ok()?.await.ok()?;
+        Some((delivered.partition, delivered.offset))
+    }
+
     /// Appends each line as a stranger would, by `TEST_KAFKA_CONSOLE_PRODUCER` where it is set: a
     /// shell command such as `kafka-console-producer.sh --bootstrap-server HOST:PORT`.
     ///
@@ -99,6 +115,30 @@ impl Log {
         read_all(&self.config, &self.config.topic, TIMEOUT)
             .await
             .unwrap()
+    }
+
+    /// The same, of brokers that may be away.
+    ///
+    /// # Errors
+    /// Why it cannot be read now.
+    pub async fn try_records(&self) -> Result<Vec<Record>, String> {
+        let records = read_all(&self.config, &self.config.topic, PATIENCE).await;
+        records.map_err(|error| error.to_string())
+    }
+
+    /// How many partitions it has.
+    #[must_use]
+    pub fn partitions(&self) -> i32 {
+        self.config.partitions
+    }
+
+    /// Where `group` is in it.
+    ///
+    /// # Errors
+    /// Why nobody can say now.
+    pub async fn lag(&self, group: &str) -> Result<Vec<PartitionLag>, String> {
+        let lags = group_lag(&self.config, group, PATIENCE).await;
+        lags.map_err(|error| error.to_string())
     }
 
     /// Every record of the dead-letter topic of `group`.
