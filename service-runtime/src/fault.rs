@@ -14,8 +14,8 @@
 mod injected {
     use signal_hook::consts::SIGSTOP;
 
-    /// Reads `FAILPOINTS`.
-    pub(crate) fn set_up() {
+    /// Reads `FAILPOINTS`; once in a process, a second time would wait for ever. Services do it by themselves.
+    pub fn set_up() {
         // Dropped, it would switch off again what it read.
         std::mem::forget(fail::FailScenario::setup());
     }
@@ -49,9 +49,7 @@ mod injected {
 }
 
 #[cfg(feature = "fault-injection")]
-pub(crate) use injected::set_up;
-#[cfg(feature = "fault-injection")]
-pub use injected::{mutated, point};
+pub use injected::{mutated, point, set_up};
 
 /// Nothing, without the feature `fault-injection`.
 #[cfg(not(feature = "fault-injection"))]
@@ -66,5 +64,7 @@ pub const fn mutated(_name: &str) -> bool {
     false
 }
 
+/// Nothing, without the feature `fault-injection`.
 #[cfg(not(feature = "fault-injection"))]
-pub(crate) const fn set_up() {}
+#[inline(always)]
+pub const fn set_up() {}

@@ -1,90 +1,67 @@
 //! A little load that reaches every crash point of the runtime: orders that are shipped, declined,
 //! and cancelled while they are charged, and a record that nobody can read.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use integration_tests::invariants::Wish;
-use integration_tests::{Client, System};
+use integration_tests::System;
+use integration_tests::history::{Injected, Recorder};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
-/// Two pieces of one product and one of another, which are shipped.
-const SHIPPED: [Wish; 3] = [
-    wish("book order", 1),
-    wish("book order", 1),
-    wish("notebook", 1),
-];
 /// By the cents the sandbox gateway knows what to do.
-const PRICE: f64 = 10_000.0;
+pub(crate) const PRICE: f64 = 10_000.0;
 const DECLINED: f64 = 10_000.02;
+/// Paid at the second try, which is a second after the first: by then the offset of RESERVED is committed.
+pub(crate) const PAID_LATE: f64 = 10_000.03;
+/// Charged at once, which becomes known at the second try.
 const ANSWERED_LATE: f64 = 10_000.04;
-/// Paid a second after it is reserved: by then the offset of RESERVED is committed.
-const PAID_LATE: f64 = 10_000.03;
 /// The charge is under way by then, and has no answer yet.
 const UNTIL_CANCELLED: Duration = Duration::from_millis(300);
 
-const fn wish(product: &'static str, qty: i64) -> Wish {
-    Wish { product, qty }
+/// One of each kind, all at once.
+pub(crate) async fn some_of_everything(system: &System, recorder: &Recorder) {
+    let client = &system.order;
+    let (shipped, other) = (order("book order", PRICE), order("notebook", PRICE));
+    let declined = order("book order", DECLINED);
+    let answered_late = order("notebook", ANSWERED_LATE);
+    let cancelled = async {
+        let placed = recorder.place(client, &answered_late).await;
+        let order_id = placed.order_id.expect("an order that is named");
+        // The scenario itself, not a wait for something.
+        tokio::time::sleep(UNTIL_CANCELLED).await;
+        recorder.cancel(client, order_id).await;
+    };
+    let poison = Injected {
+        value: Some(b"\xff garbage \0".to_vec()),
+        ..Injected::default()
+    };
+    tokio::join!(
+        recorder.place(client, &shipped),
+        recorder.place(client, &shipped),
+        recorder.place(client, &other),
+        recorder.place(client, &declined),
+        recorder.poison(&system.log, poison, None),
+        cancelled,
+    );
 }
 
-/// What was asked of the system so far.
-#[derive(Debug, Default)]
-pub(crate) struct Asked {
-    /// By accepted order.
-    pub(crate) wishes: BTreeMap<String, Wish>,
-    /// Records that nobody can read, by partition and offset.
-    pub(crate) poison: BTreeMap<(i32, i64), Vec<u8>>,
+/// One order, which is paid after everything before was committed.
+pub(crate) async fn an_order_that_is_paid_late(system: &System, recorder: &Recorder) {
+    let body = order("book order", PAID_LATE);
+    recorder.place(&system.order, &body).await;
 }
 
-impl Asked {
-    /// Places one of each kind, all at once.
-    pub(crate) async fn more(&mut self, system: &System) {
-        let mut requests = JoinSet::new();
-        let prices = [PRICE; SHIPPED.len()].into_iter().zip(SHIPPED);
-        for (price, wish) in prices.chain([(DECLINED, SHIPPED[0])]) {
-            let client = system.order.clone();
-            requests.spawn(async move { (place(&client, wish, price).await, wish) });
-        }
-        let client = system.order.clone();
-        requests.spawn(async move {
-            let order_id = place(&client, SHIPPED[2], ANSWERED_LATE).await;
-            // The scenario itself, not a wait for something.
-            tokio::time::sleep(UNTIL_CANCELLED).await;
-            let path = format!("/api/v1/orders/{order_id}/cancel");
-            let answer = client.post(&path, &json!({}), &[]).await.unwrap();
-            // Cancelled, too late, or not known in time: a member may lose its partitions for a moment.
-            assert!([200, 409, 503].contains(&answer.status), "{}", answer.text);
-            (order_id, SHIPPED[2])
-        });
-        let value = format!("poison {}\0", self.poison.len()).into_bytes();
-        let place = system.log.append_bare(&value).await;
-        self.poison.insert(place, value);
-        while let Some(placed) = requests.join_next().await {
-            let (order_id, wish) = placed.unwrap();
-            self.wishes.insert(order_id, wish);
-        }
-    }
-
-    /// One order, which is paid after everything before was committed.
-    pub(crate) async fn paid_late(&mut self, system: &System) {
-        let order_id = place(&system.order, SHIPPED[0], PAID_LATE).await;
-        self.wishes.insert(order_id, SHIPPED[0]);
-    }
-
-    /// Some orders that come to their ends.
-    pub(crate) async fn that_end(&mut self, system: &System) {
-        for wish in SHIPPED {
-            let order_id = place(&system.order, wish, PRICE).await;
-            self.wishes.insert(order_id.clone(), wish);
-            system.ended(&order_id).await;
+/// Some orders that come to their ends.
+pub(crate) async fn orders_that_end(system: &System, recorder: &Recorder) {
+    for _ in 0..3 {
+        let body = order("book order", PRICE);
+        let placed = recorder.place(&system.order, &body).await;
+        if let Some(order_id) = placed.order_id {
+            system.ended(&order_id.to_string()).await;
         }
     }
 }
 
-async fn place(client: &Client, wish: Wish, price: f64) -> String {
-    let body: Value = json!({"name": wish.product, "qty": wish.qty, "price": price});
-    let answer = client.post("/api/v1/orders", &body, &[]).await.unwrap();
-    assert_eq!(answer.status, 201, "{}", answer.text);
-    answer.member("orderId")
+/// One piece of a product.
+pub(crate) fn order(product: &str, price: f64) -> Value {
+    json!({"name": product, "qty": 1, "price": price})
 }

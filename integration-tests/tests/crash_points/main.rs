@@ -9,6 +9,7 @@
 mod bench;
 mod load;
 mod order;
+mod redrive;
 mod rows;
 mod runtime;
 mod sources;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         workers::tests(),
         order::tests(),
         tools::tests(),
+        redrive::tests(),
         sources::tests(),
     ]
     .concat();

@@ -71,18 +71,18 @@ pub(crate) const RUNTIME: [Row; 26] = [
 pub(crate) type Deaths = &'static [(&'static str, &'static str)];
 
 /// What the workers of the services do outside of their databases. Those that wait for long leases die together.
-pub(crate) const WORKERS: [Deaths; 4] = [
+pub(crate) const WORKERS: [Deaths; 5] = [
     &[
         ("email", "mail.send.before"),
         ("payment", "gateway.charge.before"),
-        ("shipping", "dispatch.decided"),
         ("webhook", "webhook.post.before"),
     ],
     &[
         ("email", "mail.send.after"),
-        ("payment", "gateway.charge.after"),
+        ("shipping", "dispatch.decided"),
         ("webhook", "webhook.post.after"),
     ],
+    &[("payment", "gateway.charge.after")],
     &[("payment", "gateway.refund.before")],
     &[("payment", "gateway.refund.after")],
 ];

@@ -45,6 +45,10 @@ const fn mode(blow: Blow, instances: usize) -> Mode {
 /// Cells that were run, by row and column, and whether all held.
 static CELLS: Mutex<BTreeMap<(&'static str, Mode), bool>> = Mutex::new(BTreeMap::new());
 
+/// What an empty cell means.
+const EMPTY: &str = "–: not run. A short run strikes at each point of the runtime once, and two instances or a frozen \
+                     one need containers; what a service has of its own dies in one instance";
+
 /// Notes what came of a cell.
 pub(crate) fn note(point: &'static str, mode: Mode, held: bool) {
     let mut cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,5 +76,6 @@ pub(crate) fn text(points: &[&'static str]) -> String {
     }
     let failed = cells.values().filter(|held| !**held).count();
     write!(text, "\n{} cells, {failed} failed", cells.len()).unwrap();
+    write!(text, "\n{EMPTY}").unwrap();
     text
 }

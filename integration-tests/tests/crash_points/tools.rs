@@ -1,4 +1,4 @@
-//! The points of the commands: `order-service rebuild` and `orderctl dlt redrive`.
+//! The points of the command `order-service rebuild`.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};
@@ -10,6 +10,7 @@ use test_support::{Test, test};
 use tokio::task::LocalSet;
 
 use crate::bench::{Bench, SIGABRT, cell};
+use crate::load::{orders_that_end, some_of_everything};
 use crate::rows::REBUILDING;
 use crate::table::{MODES, note};
 
@@ -57,7 +58,7 @@ async fn a_rebuild_that_dies_leaves_a_read_model_that_is_whole() {
 }
 
 async fn die(bench: &mut Bench, point: &'static str) {
-    bench.asked.that_end(&bench.system).await;
+    orders_that_end(&bench.system, &bench.recorder).await;
     let died = rebuild(bench, &[], Some(point)).await;
     let said = String::from_utf8(died.stderr).unwrap();
     assert_eq!(died.status.signal(), Some(SIGABRT), "{said}");
@@ -65,8 +66,8 @@ async fn die(bench: &mut Bench, point: &'static str) {
         said.contains(&format!("failpoint {point}: abort")),
         "{said}"
     );
-    bench.asked.more(&bench.system).await;
-    bench.verify(&["orders-view"]).await;
+    some_of_everything(&bench.system, &bench.recorder).await;
+    bench.verify().await;
     // Nothing differs, whichever generation is in use, and the next rebuild works once the lease is over.
     for arguments in [&["--dry-run"][..], &[]] {
         eventually_within("rebuild", LEASE, || async {
@@ -77,5 +78,5 @@ async fn die(bench: &mut Bench, point: &'static str) {
         })
         .await;
     }
-    bench.verify(&["orders-view"]).await;
+    bench.verify().await;
 }
