@@ -1,6 +1,7 @@
 //! Sends the mail of one job.
 
 use lettre::message::Mailbox;
+use service_runtime::fault;
 use service_runtime::jobs::{Job, JobHandler, JobResult};
 
 use crate::mail::Mail;
@@ -37,7 +38,9 @@ impl<M: Mailer> MailHandler<M> {
                 };
             }
         };
+        fault::point("mail.send.before");
         let sent = self.mailer.send(&message).await;
+        fault::point("mail.send.after");
         log(mail, &sent);
         match sent {
             Ok(()) => JobResult::Done { result: None },

@@ -98,12 +98,34 @@ impl Process {
         eventually_within(&format!("end of {}", self.name), deadline, look).await
     }
 
+    /// How it ended, if it did.
+    ///
+    /// # Panics
+    /// The system does not know the process.
+    pub fn try_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Whether it still runs.
     ///
     /// # Panics
     /// The system does not know the process.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.try_ended().is_none()
+    }
+
+    /// Whether SIGSTOP stopped it.
+    ///
+    /// # Panics
+    /// It is not there any more.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // After the name, which may hold anything.
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        state == Some('T')
     }
 
     /// The port it listens on, as its log says.

@@ -27,6 +27,7 @@ pub const PROCESSES: [&str; 6] = [
 pub struct SystemBuilder {
     bootstrap_servers: String,
     postgres: Option<String>,
+    files: bool,
     mail: Option<Mail>,
     stock_instances: usize,
     settings: BTreeMap<String, String>,
@@ -39,6 +40,7 @@ impl SystemBuilder {
         Self {
             bootstrap_servers: String::new(),
             postgres: None,
+            files: false,
             mail: None,
             stock_instances: 1,
             settings: BTreeMap::new(),
@@ -56,6 +58,13 @@ impl SystemBuilder {
     #[must_use]
     pub fn databases_on(mut self, url: &str) -> Self {
         self.postgres = Some(url.to_owned());
+        self
+    }
+
+    /// Databases and mail in files, whatever the suite runs on.
+    #[must_use]
+    pub fn in_files(mut self) -> Self {
+        self.files = true;
         self
     }
 
@@ -109,10 +118,15 @@ impl SystemBuilder {
         let folder = TempDir::with_prefix("orders-test-").unwrap();
         let databases = match &self.postgres {
             Some(url) => Databases::on(url, &id),
+            None if self.files => Databases::Files(folder.path().to_owned()),
             None => Databases::of_suite(folder.path(), &id),
         };
         databases.prepare(&SERVICES).await;
-        let mail = self.mail.unwrap_or_else(|| Mail::of_suite(folder.path()));
+        let mail = match self.mail {
+            Some(mail) => mail,
+            None if self.files => Mail::Folder(folder.path().join("mail")),
+            None => Mail::of_suite(folder.path()),
+        };
         let mut system = System {
             log: Log::new(&self.bootstrap_servers, &topic),
             order: Client::new(0),
@@ -121,6 +135,7 @@ impl SystemBuilder {
             shipping: Client::new(0),
             webhook: Client::new(0),
             stock: vec![Client::new(0); self.stock_instances],
+            more: BTreeMap::new(),
             processes: BTreeMap::new(),
             started: 0,
             settings,
@@ -163,6 +178,8 @@ pub struct System {
     pub webhook: Client,
     /// The stock service's instances.
     pub stock: Vec<Client>,
+    /// Further instances of other services, such as `payment-1`.
+    pub more: BTreeMap<String, Client>,
     /// Where its mail goes.
     pub mail: Mail,
     // Before the folder that they write to.
@@ -242,6 +259,14 @@ impl System {
     /// # Panics
     /// It does not listen.
     pub async fn spawn(&mut self, name: &str) {
+        self.spawn_with(name, &[]).await;
+    }
+
+    /// The same, with further settings for this life.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub async fn spawn_with(&mut self, name: &str, further: &[(&str, &str)]) {
         let service = name.split('-').next().unwrap();
         let mut settings = self.settings.clone();
         settings.extend(
@@ -254,6 +279,8 @@ impl System {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        let further = further.iter().copied();
+        settings.extend(further.map(|(name, value)| (name.to_owned(), value.to_owned())));
         self.started += 1;
         let output = self
             .folder
@@ -274,7 +301,10 @@ impl System {
             "webhook" => &mut self.webhook,
             _ => {
                 let instance = name.strip_prefix("stock-").and_then(|n| n.parse().ok());
-                let instance: usize = instance.expect("a name of a process");
+                let Some(instance): Option<usize> = instance else {
+                    let new = || Client::new(0);
+                    return self.more.entry(name.to_owned()).or_insert_with(new);
+                };
                 if self.stock.len() <= instance {
                     self.stock.resize(instance + 1, Client::new(0));
                 }
@@ -292,7 +322,8 @@ impl System {
             &self.shipping,
             &self.webhook,
         ];
-        single.into_iter().chain(&self.stock)
+        let single = single.into_iter().chain(&self.stock);
+        single.chain(self.more.values())
     }
 
     /// Waits until every service says that it is ready.

@@ -27,6 +27,7 @@ pub use failure::Failure;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    service_runtime::fault::set_up();
     ExitCode::from(run(std::env::args_os()))
 }
 

@@ -209,7 +209,16 @@ impl<G: PaymentGateway> PaymentHandler<G> {
         {
             return Ok(Some(known));
         }
-        self.gateway.submit(request).await.map(Some)
+        match self.operation {
+            Operation::Charge => fault::point("gateway.charge.before"),
+            Operation::Refund => fault::point("gateway.refund.before"),
+        }
+        let answer = self.gateway.submit(request).await;
+        match self.operation {
+            Operation::Charge => fault::point("gateway.charge.after"),
+            Operation::Refund => fault::point("gateway.refund.after"),
+        }
+        answer.map(Some)
     }
 
     /// A declined refund moved nothing: an operator who retries it wants it to be asked for again.

@@ -23,7 +23,7 @@ mod injected {
     use super::mutations::MUTATIONS;
 
     /// Reads `FAILPOINTS`, once. Only a process that wants to refuse a wrong text at its start has to call it.
-    pub(crate) fn set_up() {
+    pub fn set_up() {
         static READ: Once = Once::new();
         // Dropped, it would switch off again what it read.
         READ.call_once(|| std::mem::forget(fail::FailScenario::setup()));
@@ -64,9 +64,7 @@ mod injected {
 }
 
 #[cfg(feature = "fault-injection")]
-pub(crate) use injected::set_up;
-#[cfg(feature = "fault-injection")]
-pub use injected::{mutated, point};
+pub use injected::{mutated, point, set_up};
 #[cfg(feature = "fault-injection")]
 pub use mutations::{MUTATIONS, Mutation};
 
@@ -83,5 +81,7 @@ pub const fn mutated(_name: &str) -> bool {
     false
 }
 
+/// Nothing, without the feature `fault-injection`.
 #[cfg(not(feature = "fault-injection"))]
-pub(crate) const fn set_up() {}
+#[inline(always)]
+pub const fn set_up() {}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base_domains::{OrderEvent, OrderId, OrderStatus, Shipment as WireShipment, WireOrder};
 use serde::{Deserialize, Serialize};
 use service_runtime::database::{Dialect, Tx};
+use service_runtime::fault;
 use service_runtime::jobs::{Job, JobHandler, JobResult, NewJob};
 use service_runtime::participant::{DecideError, LockedOrder, OutcomeHandler, Settlement};
 
@@ -116,6 +117,7 @@ impl OutcomeHandler for DispatchHandler {
         if !shipment.ships(order.status) {
             return Ok(Settlement::done());
         }
+        fault::point("dispatch.decided");
         let dispatch: Dispatch = job.payload_as().map_err(bug)?;
         let shipped =
             OrderEvent::new(OrderStatus::Shipped, dispatch.order).with_shipment(WireShipment {

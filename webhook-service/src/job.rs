@@ -8,6 +8,7 @@ use std::time::Duration;
 use base_domains::{OrderId, OrderStatus};
 use secrecy::ExposeSecret as _;
 use service_runtime::database::Database;
+use service_runtime::fault;
 use service_runtime::jobs::{self, Attempted, Job, JobHandler, JobResult, RecordError, Recorded};
 use uuid::Uuid;
 
@@ -74,7 +75,9 @@ impl DeliveryHandler {
             return JobResult::Dead { error };
         };
         let (url, body) = (webhook.url.expose_secret(), job.payload.clone());
+        fault::point("webhook.post.before");
         let sent = self.sender.send(url, &secret, &job.job_id, body).await;
+        fault::point("webhook.post.after");
         self.log(job, &sent.as_ref().map(|_| ()).map_err(|failure| *failure));
         match sent {
             Ok(status) => JobResult::Done {

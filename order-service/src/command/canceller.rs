@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base_domains::{OrderId, OrderStatus};
 use service_runtime::database::{ErrorClass, Tx};
+use service_runtime::fault;
 use service_runtime::jobs::Backoff;
 use service_runtime::participant::{AppendError, Appender, LockedOrder, Settlement, StoredOutcome};
 
@@ -101,7 +102,10 @@ impl Canceller {
         };
         store::cancelling(locked.tx(), order_id).await?;
         let settlement = kept.cancelled(reason, traceparent);
-        Ok(match locked.settle(settlement).await? {
+        fault::point("cancel.commit.before");
+        let stored = locked.settle(settlement).await?;
+        fault::point("cancel.commit.after");
+        Ok(match stored {
             Some(stored) => Cancelling::Stored(Box::new(stored)),
             None => Cancelling::UnderWay,
         })

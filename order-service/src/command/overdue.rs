@@ -116,6 +116,9 @@ impl<G: HistoryGate> Deadlines<G> {
                 Ok(overdue) => {
                     let (outcomes, error) = self.cancel(overdue).await;
                     stored += outcomes.len();
+                    if !outcomes.is_empty() {
+                        fault::point("deadline.publish.before");
+                    }
                     publish(outcomes).await;
                     failed = failed.or_else(|| error.map(RoundError::from));
                 }

@@ -99,10 +99,10 @@ impl Placing {
     ) -> Result<(), PlaceError> {
         let fingerprint = fingerprint(order);
         let claim = self.placements.claim(order.id(), &fingerprint);
-        match timeout_at(deadline, claim)
-            .await
-            .map_err(|_| PlaceError::Deadline)??
-        {
+        fault::point("place.claim.before");
+        let claimed = timeout_at(deadline, claim).await;
+        fault::point("place.claim.after");
+        match claimed.map_err(|_| PlaceError::Deadline)?? {
             Claim::Taken => return Err(PlaceError::Taken(id_field)),
             Claim::InTheLog => return Ok(()),
             Claim::Append => self.append(order, traceparent, deadline).await?,
@@ -119,21 +119,26 @@ impl Placing {
     ) -> Result<(), PlaceError> {
         let event = OrderEvent::new(OrderStatus::Pending, WireOrder::from(order));
         let encoded = self.encoder.encode(&event, Timestamp::now(), traceparent)?;
+        fault::point("place.produce.before");
         let delivery = self
             .producer
             .enqueue(&NewRecord::event(&self.topic, &encoded))?;
         if fault::mutated("answer.after-ack") {
             return Ok(());
         }
+        fault::point("place.produce.enqueued");
         timeout_at(deadline, delivery)
             .await
             .map_err(|_| PlaceError::Deadline)??;
+        fault::point("place.produce.after");
         Ok(())
     }
 
     /// The order is in the log, so nothing that goes wrong here changes the answer.
     async fn note_acknowledged(&self, order_id: OrderId, deadline: Instant) {
-        match timeout_at(deadline, self.placements.acknowledge(order_id)).await {
+        let acknowledged = timeout_at(deadline, self.placements.acknowledge(order_id)).await;
+        fault::point("place.acknowledge.after");
+        match acknowledged {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%order_id, %error, "An acknowledged order could not be marked.");

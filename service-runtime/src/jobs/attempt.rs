@@ -83,7 +83,9 @@ impl<H: JobHandler> Attempts<H> {
 
     /// The result of the attempt; the last one does not ask for another.
     async fn tried(&self, job: &Job) -> JobResult {
+        fault::point("job.run.before");
         let result = self.result_of(job).await;
+        fault::point("job.run.after");
         if let Some(pause) = &self.config.pause {
             let kind = self.handler.kind();
             self.failures.note(kind, pause, &result, Instant::now());
@@ -104,7 +106,10 @@ impl<H: JobHandler> Attempts<H> {
             delay: self.config.backoff.wait(job.attempt),
         };
         let recording = AssertUnwindSafe(self.handler.record(&self.database, &attempted));
-        match timeout(self.config.lease, recording.catch_unwind()).await {
+        fault::point("job.record.before");
+        let recorded = timeout(self.config.lease, recording.catch_unwind()).await;
+        fault::point("job.record.after");
+        match recorded {
             Ok(Ok(recorded)) => recorded,
             Ok(Err(panic)) => {
                 let text = format!("recording panicked: {}", text_of(&*panic));

@@ -282,7 +282,13 @@ impl<H: JobHandler, G: HistoryGate> Worker<H, G> {
             lease: self.config().lease,
         };
         let jobs = store::claim(&mut tx, database.dialect(), claim).await?;
+        if !jobs.is_empty() {
+            fault::point("job.lease.before");
+        }
         tx.commit().await?;
+        if !jobs.is_empty() {
+            fault::point("job.lease.after");
+        }
         Ok(jobs)
     }
 }

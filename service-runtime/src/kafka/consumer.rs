@@ -265,7 +265,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 self.store_offsets();
             }
             self.handler.handle(&self.batch).await?;
+            fault::point("offsets.store.before");
             self.store_offsets();
+            fault::point("offsets.store.after");
             self.batch.clear();
         }
         if self.is_refusal_to_be_tested() {

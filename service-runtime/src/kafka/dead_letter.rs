@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{EventProducer, NewRecord, ProduceError, Record};
+use crate::fault;
 
 /// Longest error text in a header, in bytes.
 const MAX_ERROR_BYTES: usize = 1024;
@@ -85,15 +86,21 @@ impl DeadLetters {
     /// # Errors
     /// The broker did not acknowledge: the caller must not move past the records.
     pub async fn publish(&self, letters: &[Letter<'_>]) -> Result<(), ProduceError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        fault::point("dead_letter.before");
         let mut deliveries = Vec::with_capacity(letters.len());
         for letter in letters {
             let enqueued = self.producer.enqueue(&self.record(letter));
             deliveries.push(enqueued.map_err(|error| about(letter, error))?);
         }
+        fault::point("dead_letter.enqueued");
         for (letter, delivery) in letters.iter().zip(deliveries) {
             let delivered = delivery.await.map_err(|error| about(letter, error))?;
             self.tell(letter, delivered.offset);
         }
+        fault::point("dead_letter.after");
         Ok(())
     }
 

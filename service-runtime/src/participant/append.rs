@@ -19,6 +19,7 @@ use super::outcome::{Outcome, SealError, seal};
 use super::plan::OrderRow;
 use super::store::{LogIdentity, Store};
 use crate::database::{Database, DatabaseError, ErrorClass};
+use crate::fault;
 use crate::kafka::{EventProducer, NewRecord, ProduceError};
 
 /// Appends a participant's events outside of its batches; made by
@@ -170,14 +171,20 @@ impl Appender {
 
     /// Publishes stored outcomes and awaits every acknowledgement.
     pub(super) async fn publish(&self, events: &[EncodedEvent]) -> Result<(), ProduceError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        fault::point("publish.before");
         let mut deliveries = Vec::with_capacity(events.len());
         for event in events {
             let record = NewRecord::event(&self.topic, event);
             deliveries.push(self.producer.enqueue(&record)?);
         }
+        fault::point("publish.enqueued");
         for delivery in deliveries {
             delivery.await?;
         }
+        fault::point("publish.after");
         Ok(())
     }
 }

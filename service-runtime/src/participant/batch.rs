@@ -153,11 +153,14 @@ async fn transact<D: Decider>(
         tokio::time::sleep(Duration::from_millis(50)).await;
         tx = shared.database.begin().await?;
     }
+    fault::point("batch.lock.after");
     let before = rows.clone();
     let plan = fold(batch.kinds, &mut rows);
+    fault::point("batch.fold.after");
     let changes = changes(batch, &plan, &orders);
     let held = shared.quiet.held_back(batch.records, batch.kinds, &orders);
     let decisions = decide(shared, &mut tx, &changes, mode, !held.is_empty()).await?;
+    fault::point("batch.decide.after");
     let settled = settle(shared, &changes, decisions, &mut rows, &held);
     let counted = match mode {
         Mode::Decide => failed.clone().decided(shared, &changes, &settled),
@@ -174,7 +177,9 @@ async fn transact<D: Decider>(
     if !too_late {
         dead_letter(shared, &settled.failures, lettered).await?;
     }
+    fault::point("batch.commit.before");
     tx.commit().await?;
+    fault::point("batch.commit.after");
     if too_late {
         dead_letter(shared, &settled.failures, lettered).await?;
     }

@@ -237,6 +237,7 @@ impl<D: Decider> BatchHandler for Handler<D> {
             .collect();
         let unreadable = self.unreadable.clone().read(records, &kinds);
         let unreadable = unreadable.map_err(Interruption::Unavailable)?;
+        fault::point("batch.read.after");
         self.dead_letter_bad(records, &kinds).await?;
         let mut begin = 0;
         for end in pieces(&kinds) {

@@ -6,6 +6,7 @@ use super::append::{AppendError, Appender};
 use super::plan::OrderRow;
 use super::store::ChangedRow;
 use crate::database::Tx;
+use crate::fault;
 use crate::kafka::{PartitionId, ProduceError};
 
 /// What an order is while its row is locked.
@@ -122,7 +123,13 @@ impl Locked {
             Some(event) => self.store(event, traceparent).await?,
             None => None,
         };
+        if stored.is_some() {
+            fault::point("outcome.commit.before");
+        }
         self.tx.commit().await?;
+        if stored.is_some() {
+            fault::point("outcome.commit.after");
+        }
         Ok(stored.map(|event| StoredOutcome {
             appender: self.appender,
             event,
@@ -166,7 +173,9 @@ impl StoredOutcome {
     /// It is not acknowledged. That is no harm: the sweep publishes it again.
     pub async fn publish(self) -> Result<(), ProduceError> {
         let Self { appender, event } = self;
+        fault::point("outcome.publish.before");
         appender.publish(std::slice::from_ref(&event)).await?;
+        fault::point("outcome.publish.after");
         metrics::counter!("outcomes_published_total", "participant" => appender.name).increment(1);
         Ok(())
     }

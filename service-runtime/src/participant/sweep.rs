@@ -158,7 +158,9 @@ async fn turn<D: Decider>(
             "Outcomes were not read back and are published again."
         );
         shared.count_swept(lost.len());
+        fault::point("sweep.publish.before");
         republish(shared, &lost).await?;
+        fault::point("sweep.publish.after");
     }
     Ok(())
 }

@@ -69,6 +69,8 @@ fn request() -> ContainerRequest<apache::Kafka> {
         .with_tag(TAG)
         .with_env_var("KAFKA_HEAP_OPTS", "-Xmx384m")
         .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        // Tests of members that die or freeze would otherwise wait for six seconds each time.
+        .with_env_var("KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS", "1000")
         .with_env_var("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "1")
         // One broker cannot keep the three copies that are the default.
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")

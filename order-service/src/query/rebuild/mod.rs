@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use base_domains::OrderId;
 use service_runtime::database::{Database, Dialect, ErrorClass};
+use service_runtime::fault;
 use service_runtime::kafka::{KafkaConfig, Offsets, Record, ReplaySource};
 use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::{Replay, ReplayLog, open_log, read_positions};
@@ -184,6 +185,7 @@ impl<S: ReplaySource> Rebuild<S> {
         self.started = Instant::now();
         for attempt in 1.. {
             self.catch_up().await?;
+            fault::point("rebuild.fill.after");
             if self.comparison.is_none() {
                 self.compare_all().await?;
             }

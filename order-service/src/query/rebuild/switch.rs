@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use base_domains::OrderId;
 use service_runtime::database::{DatabaseError, Dialect, Tx};
+use service_runtime::fault;
 use service_runtime::kafka::{Offsets, ReplaySource};
 use service_runtime::participant::{lock_folded, lock_positions, set_folded};
 
@@ -81,7 +82,10 @@ impl<S: ReplaySource> Rebuild<S> {
                 set_folded(&self.database, &mut tx, PARTICIPANT, &comparison.misfolded).await?;
             }
             generation::switch_to(&mut tx, self.claim.generation).await?;
-            if let Err(error) = tx.commit().await {
+            fault::point("rebuild.switch.before");
+            let committed = tx.commit().await;
+            fault::point("rebuild.switch.after");
+            if let Err(error) = committed {
                 self.look_what_became_of_it(error).await?;
             }
             report.switched = true;

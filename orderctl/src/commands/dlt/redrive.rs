@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use service_runtime::fault;
 use service_runtime::kafka::letters::{Action, Case, Resolution, Scope, redriven};
 use service_runtime::kafka::{
     Delivered, EventProducer as _, KafkaConfig, KafkaProducer, NewRecord, partition_count,
@@ -140,7 +141,9 @@ impl Redrive {
                 to: None,
             };
             if !self.selection.dry_run {
+                fault::point("redrive.produce.before");
                 let Delivered { partition, offset } = producer.enqueue(record)?.await?;
+                fault::point("redrive.produce.after");
                 let to = place(&record.topic, partition, offset);
                 done.to = Some(to.clone());
                 let noted = self.note(config, producer, case, to).await;
@@ -170,6 +173,7 @@ impl Redrive {
         };
         let line = resolution.record(&config.topic, &self.selection.group, &case.letter);
         producer.enqueue(&line)?.await?;
+        fault::point("redrive.note.after");
         Ok(())
     }
 }

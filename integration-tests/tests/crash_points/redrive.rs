@@ -1,0 +1,147 @@
+//! The points of `orderctl dlt redrive`: an order that one group could not decide about is decided once.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use integration_tests::history::Invariant;
+use integration_tests::{eventually, process};
+use serde_json::{Value, json};
+use service_runtime::database::{Database, DatabaseConfig, Tx};
+use service_runtime::health::Health;
+use service_runtime::kafka::{KafkaConfig, KafkaProducer, LoopError};
+use service_runtime::lifecycle::Shutdown;
+use service_runtime::participant::{
+    Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts,
+};
+use test_support::{Test, test};
+use tokio::task::{JoinHandle, LocalSet};
+
+use crate::bench::{Bench, SIGABRT, cell};
+use crate::rows::REDRIVING;
+use crate::table::{MODES, note};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![test!(a_redrive_that_dies_can_be_repeated_and_has_its_effect_once, no database).threads(2)]
+}
+
+/// The stock service of a version that cannot decide about anything new.
+struct OldStock;
+
+impl Decider for OldStock {
+    async fn decide(
+        &self,
+        _: &mut Tx,
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Decision>, DecideError> {
+        let failed = Decision::Failed {
+            code: "unknown_field",
+            reason: "this version does not know it".to_owned(),
+        };
+        Ok(vec![failed; changes.len()])
+    }
+}
+
+/// In the place of the real one: its group, its database, its name.
+async fn start_old_stock(bench: &Bench, shutdown: &Shutdown) -> JoinHandle<Result<(), LoopError>> {
+    let system = &bench.system;
+    let database = Database::open(&DatabaseConfig::new(system.database("stock"))).unwrap();
+    let mut kafka = KafkaConfig::for_bootstrap(&bench.bootstrap_servers(), "old-stock");
+    system.log.topic().clone_into(&mut kafka.topic);
+    kafka.fetch_wait_max = Duration::from_millis(10);
+    let participant = Participant::new(Parts {
+        name: "stock",
+        writer: "stock-service",
+        log_name: None,
+        decider: OldStock,
+        database,
+        producer: KafkaProducer::new(&kafka).unwrap(),
+        kafka,
+        settings: ParticipantSettings::for_group(&system.group("stock")),
+        health: Health::new(shutdown),
+    });
+    tokio::spawn(participant.run(shutdown.clone()))
+}
+
+/// Runs `orderctl`; at `point` it dies.
+async fn orderctl(bench: &Bench, arguments: &[&str], point: Option<&str>) -> Output {
+    let mut command = Command::new(process::program());
+    command
+        .env_clear()
+        .env("SERVICE", "orderctl")
+        .env("USER", "ann")
+        .env("KAFKA_BOOTSTRAP_SERVERS", bench.bootstrap_servers())
+        .env("KAFKA_TOPIC", bench.system.log.topic())
+        .args(arguments)
+        .stdin(Stdio::null());
+    if let Some(point) = point {
+        command.env("FAILPOINTS", format!("{point}=return(abort)"));
+    }
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    output.await.unwrap()
+}
+
+async fn a_redrive_that_dies_can_be_repeated_and_has_its_effect_once() {
+    let (mut failed, mut bench) = (Vec::new(), None);
+    for point in REDRIVING {
+        let scenario = async move |bench: &mut Bench| die(bench, point).await;
+        let ended = cell(bench.take(), MODES[0], scenario);
+        bench = LocalSet::new().run_until(ended).await;
+        note(point, MODES[0], bench.is_some());
+        println!("{point}: {}", bench.is_some());
+        if bench.is_none() {
+            failed.push(point);
+        }
+    }
+    assert_eq!(failed, [""; 0]);
+}
+
+async fn die(bench: &mut Bench, point: &'static str) {
+    let (order_id, letter) = undecided(bench).await;
+    let group = bench.system.group("stock");
+    let redrive = ["dlt", "redrive", &group, &letter];
+    let died = orderctl(bench, &redrive, Some(point)).await;
+    let said = String::from_utf8(died.stderr).unwrap();
+    assert_eq!(died.status.signal(), Some(SIGABRT), "{said}");
+    assert!(
+        said.contains(&format!("failpoint {point}: abort")),
+        "{said}"
+    );
+    let again = orderctl(bench, &redrive, None).await;
+    // Only the last point comes after the note that it was done, and then it is refused.
+    let expected = match point {
+        "redrive.note.after" => 4,
+        _ => 0,
+    };
+    assert_eq!(again.status.code(), Some(expected), "{again:?}");
+    let end = bench.system.ended(&order_id).await;
+    assert_eq!(end["status"], "SHIPPED", "{end}");
+    // The letters of this scenario are no poison; everything else holds.
+    let mut violations = bench.violations().await;
+    violations.retain(|violation| violation.invariant != Invariant::DeadLetterIsPoison);
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+/// An order that rests because the old stock service could not decide, and its open letter.
+async fn undecided(bench: &mut Bench) -> (String, String) {
+    bench.end("stock-0").await;
+    let shutdown = Shutdown::new();
+    let old = start_old_stock(bench, &shutdown).await;
+    let body = json!({"name": "notebook", "qty": 1, "price": 3.5});
+    let placed = bench.recorder.place(&bench.system.order, &body).await;
+    let order_id = placed.order_id.unwrap().to_string();
+    let group = bench.system.group("stock");
+    let letter = eventually("dead letter", || async {
+        let run = orderctl(bench, &["dlt", "list", &group, "--json"], None).await;
+        let list: Value = serde_json::from_slice(&run.stdout).ok()?;
+        let letters = list["letters"].as_array()?;
+        let letter = letters.iter().find(|letter| letter["key"] == *order_id)?;
+        Some(letter["id"].as_str()?.to_owned())
+    })
+    .await;
+    shutdown.trigger();
+    old.await.unwrap().unwrap();
+    bench.system.spawn("stock-0").await;
+    bench.system.until_ready().await;
+    (order_id, letter)
+}
