@@ -13,6 +13,7 @@ pub mod aftermath;
 pub mod broker;
 pub mod client;
 pub mod database;
+pub mod history;
 pub mod invariants;
 pub mod log;
 pub mod mail;

@@ -10,6 +10,8 @@ use service_runtime::kafka::{
     EventProducer, KafkaConfig, KafkaProducer, NewRecord, Placement, Record, placements, read_all,
 };
 
+use crate::history::Injected;
+
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Bound of one question that is asked again and again.
 const QUESTION: Duration = Duration::from_secs(2);
@@ -60,6 +62,19 @@ impl Log {
         };
         let delivered = self.producer.enqueue(&record).unwrap().await.unwrap();
         (delivered.partition, delivered.offset)
+    }
+
+    /// Appends a record as it is, by its key; partition and offset if the append was acknowledged.
+    pub async fn append(&self, record: &Injected) -> Option<(i32, i64)> {
+        let record = NewRecord {
+            topic: self.config.topic.clone(),
+            partition: None,
+            key: record.key.clone(),
+            headers: record.headers.clone(),
+            value: record.value.clone(),
+        };
+        let delivered = self.producer.enqueue(&record).ok()?.await.ok()?;
+        Some((delivered.partition, delivered.offset))
     }
 
     /// Appends each line as a stranger would, by `TEST_KAFKA_CONSOLE_PRODUCER` where it is set: a

@@ -1,0 +1,119 @@
+//! The history of a run, and whether it broke a promise of the system.
+//!
+//! A [`History`] is plain data: every attempt at the HTTP interface and how it ended, everything that was
+//! injected or interrupted, the whole log, the dead letters, the rows of every database and every mail.
+//! A [`Recorder`] notes what only the clients and the disturber know, while it happens.
+
+mod attempt;
+mod disturbance;
+mod invariant;
+mod recorder;
+mod rows;
+
+use std::collections::BTreeMap;
+
+use base_domains::OrderStatus;
+use service_runtime::kafka::{PartitionId, PartitionLag, Record};
+
+pub use attempt::{Answered, Attempt, Content, Operation, Outcome};
+pub use disturbance::{Injected, Interruption, Kind, Poison};
+pub use invariant::{Invariant, Violation};
+pub use recorder::Recorder;
+pub use rows::{
+    Adjustment, Databases, GatewayEntry, Job, OrderRow, OwnRow, Participant, Payment, Reservation,
+    StockRow, View, ViewStep,
+};
+
+/// States that email-service tells of when nothing is set.
+pub const MAILED: [OrderStatus; 5] = [
+    OrderStatus::Pending,
+    OrderStatus::Paid,
+    OrderStatus::Shipped,
+    OrderStatus::Rejected,
+    OrderStatus::Cancelled,
+];
+
+/// All that is known of a run, once it is at rest. Times count from the start of the [`Recorder`].
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Partitions of the topic.
+    pub partitions: i32,
+    /// Every request that places or cancels an order.
+    pub attempts: Vec<Attempt>,
+    /// Good records that were appended by hand, such as the tutorial's.
+    pub injected: Vec<Injected>,
+    /// Bad records that were appended by hand.
+    pub poison: Vec<Poison>,
+    /// Every record of the topic, by partition and offset.
+    pub log: Vec<Record>,
+    /// Every record of the dead-letter topics, by group.
+    pub dead_letters: BTreeMap<String, Vec<Record>>,
+    /// Where each group is in the log, and the log's own borders.
+    pub offsets: BTreeMap<String, Vec<PartitionLag>>,
+    /// What the services keep.
+    pub databases: Databases,
+    /// Pieces that there have to be of a product in the end, whoever has them; others are not judged by it.
+    pub stock: Vec<StockLevel>,
+    /// What was seen of the stock meanwhile.
+    pub observations: Vec<Observation>,
+    /// Every mail that arrived.
+    pub mails: Vec<Mail>,
+    /// Every kill, freeze and cut.
+    pub interruptions: Vec<Interruption>,
+    /// Processes that ended though nobody interrupted them.
+    pub ended_by_themselves: Vec<String>,
+    /// What may be repeated, and how often.
+    pub bounds: Bounds,
+}
+
+/// Pieces of a product that were seeded or set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockLevel {
+    /// The product.
+    pub product: String,
+    /// Available, reserved and shipped ones together.
+    pub pieces: i64,
+}
+
+/// The stock of a product at a moment of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// When it was seen.
+    pub at: std::time::Duration,
+    /// The product and its pieces.
+    pub row: StockRow,
+}
+
+/// A mail that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// With its angle brackets.
+    pub message_id: String,
+    /// Addresses that it was delivered to.
+    pub recipients: Vec<String>,
+}
+
+/// What a run may repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// States that are mailed.
+    pub mailed: Vec<OrderStatus>,
+    /// Repeats that a mail may have on top of one for each interruption of email-service or what it needs:
+    /// lost replies and expired leases that the run knows of.
+    pub mail_repeats: usize,
+    /// Records of the topic that may be there a second time; `None` where the run has no such bound.
+    pub appended_again: Option<usize>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            mailed: MAILED.to_vec(),
+            mail_repeats: 0,
+            appended_again: None,
+        }
+    }
+}
+
+/// A place in the log.
+pub type Place = (PartitionId, i64);
