@@ -29,6 +29,7 @@ pub struct SystemBuilder {
     postgres: Option<String>,
     mail: Option<Mail>,
     stock_instances: usize,
+    others: Vec<String>,
     settings: BTreeMap<String, String>,
 }
 
@@ -41,6 +42,7 @@ impl SystemBuilder {
             postgres: None,
             mail: None,
             stock_instances: 1,
+            others: Vec::new(),
             settings: BTreeMap::new(),
         }
     }
@@ -70,6 +72,13 @@ impl SystemBuilder {
     #[must_use]
     pub fn stock_instances(mut self, instances: usize) -> Self {
         self.stock_instances = instances;
+        self
+    }
+
+    /// One more process of a service: `payment-1` of the payment service.
+    #[must_use]
+    pub fn also(mut self, name: &str) -> Self {
+        self.others.push(name.to_owned());
         self
     }
 
@@ -121,6 +130,7 @@ impl SystemBuilder {
             shipping: Client::new(0),
             webhook: Client::new(0),
             stock: vec![Client::new(0); self.stock_instances],
+            others: BTreeMap::new(),
             processes: BTreeMap::new(),
             started: 0,
             settings,
@@ -133,6 +143,9 @@ impl SystemBuilder {
         }
         for instance in 0..self.stock_instances {
             system.spawn(&stock_name(instance)).await;
+        }
+        for name in &self.others {
+            system.spawn(name).await;
         }
         system.until_ready().await;
         system
@@ -163,6 +176,8 @@ pub struct System {
     pub webhook: Client,
     /// The stock service's instances.
     pub stock: Vec<Client>,
+    /// Further instances by name, such as `payment-1`.
+    pub others: BTreeMap<String, Client>,
     /// Where its mail goes.
     pub mail: Mail,
     // Before the folder that they write to.
@@ -213,6 +228,13 @@ impl System {
     /// # Panics
     /// It does not listen.
     pub async fn spawn(&mut self, name: &str) {
+        self.launch(name);
+        let port = self.process(name).port().await;
+        *self.client_mut(name) = Client::new(port);
+    }
+
+    /// The same, without waiting until it listens.
+    pub fn launch(&mut self, name: &str) {
         let service = name.split('-').next().unwrap();
         let mut settings = self.settings.clone();
         settings.extend(
@@ -230,10 +252,8 @@ impl System {
             .folder
             .path()
             .join(format!("{name}-{}.log", self.started));
-        let mut process = Process::start(service, &settings, output);
-        let port = process.port().await;
+        let process = Process::start(service, &settings, output);
         self.processes.insert(name.to_owned(), process);
-        *self.client_mut(name) = Client::new(port);
     }
 
     fn client_mut(&mut self, name: &str) -> &mut Client {
@@ -245,7 +265,11 @@ impl System {
             "webhook" => &mut self.webhook,
             _ => {
                 let instance = name.strip_prefix("stock-").and_then(|n| n.parse().ok());
-                let instance: usize = instance.expect("a name of a process");
+                let Some(instance) = instance else {
+                    let other = self.others.entry(name.to_owned());
+                    return other.or_insert_with(|| Client::new(0));
+                };
+                let instance: usize = instance;
                 if self.stock.len() <= instance {
                     self.stock.resize(instance + 1, Client::new(0));
                 }
@@ -263,7 +287,8 @@ impl System {
             &self.shipping,
             &self.webhook,
         ];
-        single.into_iter().chain(&self.stock)
+        let others = self.others.values();
+        single.into_iter().chain(&self.stock).chain(others)
     }
 
     /// Waits until every service says that it is ready.
