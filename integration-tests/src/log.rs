@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use base_domains::{Effect, OrderId, OrderState, OrderStatus, Reading, header, read};
 use service_runtime::kafka::{
-    EventProducer, KafkaConfig, KafkaProducer, NewRecord, Placement, Record, placements, read_all,
+    EventProducer, KafkaConfig, KafkaProducer, NewRecord, PartitionLag, Placement, Record,
+    group_lag, placements, read_all,
 };
 
 use crate::history::Injected;
@@ -126,6 +127,30 @@ impl Log {
         read_all(&self.config, &self.config.topic, TIMEOUT)
             .await
             .unwrap()
+    }
+
+    /// The same, of brokers that may be away.
+    ///
+    /// # Errors
+    /// Why it cannot be read now.
+    pub async fn try_records(&self) -> Result<Vec<Record>, String> {
+        let records = read_all(&self.config, &self.config.topic, PATIENCE).await;
+        records.map_err(|error| error.to_string())
+    }
+
+    /// How many partitions it has.
+    #[must_use]
+    pub fn partitions(&self) -> i32 {
+        self.config.partitions
+    }
+
+    /// Where `group` is in it.
+    ///
+    /// # Errors
+    /// Why nobody can say now.
+    pub async fn lag(&self, group: &str) -> Result<Vec<PartitionLag>, String> {
+        let lags = group_lag(&self.config, group, PATIENCE).await;
+        lags.map_err(|error| error.to_string())
     }
 
     /// Every record of the dead-letter topic of `group`.

@@ -2,6 +2,20 @@
 
 use std::fmt;
 
+/// An enum that knows all that it can be.
+macro_rules! all {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident,)+ }) => {
+        $(#[$meta])*
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+        }
+    };
+}
+
+all! {
 /// A promise that can be broken. The numbers are those of the design's list of invariants and of the failure
 /// catalogue's list for a history checker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +96,7 @@ pub enum Invariant {
     OffsetIsDurable,
     /// No process ends by itself.
     NobodyEndsByItself,
+}
 }
 
 /// A broken promise.

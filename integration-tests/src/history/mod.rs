@@ -5,10 +5,13 @@
 //! A [`Recorder`] notes what only the clients and the disturber know, while it happens.
 
 mod attempt;
+mod check;
+mod collect;
 mod disturbance;
 mod invariant;
 mod recorder;
 mod rows;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +19,8 @@ use base_domains::OrderStatus;
 use service_runtime::kafka::{PartitionId, PartitionLag, Record};
 
 pub use attempt::{Answered, Attempt, Content, Operation, Outcome};
+pub use check::check;
+pub use collect::{SETTLING, collect, collect_within};
 pub use disturbance::{Injected, Interruption, Kind, Poison};
 pub use invariant::{Invariant, Violation};
 pub use recorder::Recorder;

@@ -6,6 +6,7 @@
 mod commands;
 mod documentation;
 mod endings;
+mod history;
 mod interoperability;
 mod lifecycle;
 mod mail;
@@ -19,6 +20,7 @@ integration_tests::main!(
     commands,
     documentation,
     endings,
+    history,
     interoperability,
     lifecycle,
     mail,

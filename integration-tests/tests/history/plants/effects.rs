@@ -1,0 +1,258 @@
+//! Stock, money, parcels and mail that do not agree with the orders.
+
+use base_domains::{OrderStatus, event_id};
+use email_service::message_id::MessageId;
+use integration_tests::history::{History, Invariant, Mail, OwnRow, Reservation, StockRow};
+
+use crate::lives::{DOMAIN, id};
+use crate::plant::Plant;
+use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT};
+
+fn reservation(history: &mut History, n: u128) -> &mut Reservation {
+    let order_id = id(n).to_string();
+    let mut all = history.databases.reservations.iter_mut();
+    all.find(|reservation| reservation.order_id == order_id)
+        .unwrap()
+}
+
+fn books(history: &mut History) -> &mut StockRow {
+    &mut history.databases.stock[0]
+}
+
+pub(super) fn all() -> Vec<Plant> {
+    [stock(), money(), parcels(), mails()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn stock() -> Vec<Plant> {
+    vec![
+        Plant {
+            name: "a piece of stock is gone",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| books(history).available -= 1,
+        },
+        Plant {
+            name: "pieces were released twice",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| (books(history).available, books(history).shipped) = (1050, 0),
+        },
+        Plant {
+            name: "pieces came without an entry in the ledger",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| history.stock[0].pieces += 1,
+        },
+        Plant {
+            name: "a piece was missing for a moment",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| history.observations[1].row.reserved -= 1,
+        },
+        Plant {
+            name: "stock was below zero for a moment",
+            breaks: Invariant::StockIsNotNegative,
+            plant: |history| {
+                let row = &mut history.observations[0].row;
+                (row.available, row.reserved) = (-1, 1001);
+            },
+        },
+        Plant {
+            name: "stock is below zero",
+            breaks: Invariant::StockIsNotNegative,
+            plant: |history| (books(history).available, books(history).shipped) = (-5, 1055),
+        },
+        Plant {
+            name: "the pieces of a cancelled order are still held",
+            breaks: Invariant::ReservationIsTheLogs,
+            plant: |history| {
+                "held".clone_into(&mut reservation(history, REFUNDED).state);
+                (books(history).available, books(history).reserved) = (1044, 1);
+            },
+        },
+        Plant {
+            name: "a SHIPPED order took other pieces than it asked for",
+            breaks: Invariant::ReservationIsTheLogs,
+            plant: |history| {
+                reservation(history, SHIPPED)
+                    .lines
+                    .insert("book".to_owned(), 4);
+                (books(history).available, books(history).shipped) = (1046, 4);
+            },
+        },
+        Plant {
+            name: "somebody who is not in the log has a reservation",
+            breaks: Invariant::ReservationIsTheLogs,
+            plant: |history| {
+                let mut stranger = reservation(history, REFUNDED).clone();
+                stranger.order_id = id(97).to_string();
+                history.databases.reservations.push(stranger);
+            },
+        },
+    ]
+}
+
+fn money() -> Vec<Plant> {
+    vec![
+        Plant {
+            name: "a cancelled order was not refunded",
+            breaks: Invariant::MoneyIsConserved,
+            plant: |history| {
+                history
+                    .databases
+                    .gateway
+                    .retain(|entry| entry.operation != "refund")
+            },
+        },
+        Plant {
+            name: "a SHIPPED order was not charged",
+            breaks: Invariant::MoneyIsConserved,
+            plant: |history| {
+                let order_id = id(LANDED).to_string();
+                history
+                    .databases
+                    .gateway
+                    .retain(|entry| entry.order_id != order_id);
+            },
+        },
+        Plant {
+            name: "an order was charged twice and refunded once",
+            breaks: Invariant::ChargedOnce,
+            plant: |history| {
+                let order_id = id(LANDED).to_string();
+                let mut entries = history.databases.gateway.iter();
+                let charge = entries
+                    .find(|entry| entry.order_id == order_id)
+                    .unwrap()
+                    .clone();
+                let mut refund = charge.clone();
+                "refund".clone_into(&mut refund.operation);
+                history.databases.gateway.extend([charge, refund]);
+            },
+        },
+        Plant {
+            name: "an order was charged too much",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| history.databases.gateway[0].amount += 1,
+        },
+        Plant {
+            name: "a payment says that it is not known whether it was charged",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| "pending".clone_into(&mut history.databases.payments[0].state),
+        },
+        Plant {
+            name: "somebody who is not in the log was charged",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| {
+                let mut entry = history.databases.gateway[0].clone();
+                entry.order_id = id(96).to_string();
+                history.databases.gateway.push(entry);
+            },
+        },
+    ]
+}
+
+fn parcels() -> Vec<Plant> {
+    vec![
+        Plant {
+            name: "a SHIPPED order has no parcel",
+            breaks: Invariant::ShipmentIsTheLogs,
+            plant: |history| {
+                let order_id = id(SHIPPED).to_string();
+                history
+                    .databases
+                    .shipments
+                    .retain(|row| row.order_id != order_id);
+            },
+        },
+        Plant {
+            name: "the parcel of a cancelled order was handed over",
+            breaks: Invariant::ShipmentIsTheLogs,
+            plant: |history| {
+                let order_id = id(REFUNDED).to_string();
+                let mut rows = history.databases.shipments.iter_mut();
+                let row = rows.find(|row| row.order_id == order_id);
+                "dispatched".clone_into(&mut row.unwrap().state);
+            },
+        },
+        Plant {
+            name: "a rejected order has a parcel",
+            breaks: Invariant::ShipmentIsTheLogs,
+            plant: |history| {
+                let (order_id, state) = (id(SOLD_OUT).to_string(), "dispatched".to_owned());
+                history.databases.shipments.push(OwnRow { order_id, state });
+            },
+        },
+    ]
+}
+
+/// The mail of a state of an order, as email-service would name it.
+fn mail(n: u128, status: OrderStatus, writer: &str) -> Mail {
+    let event_id = event_id(id(n), status, writer, None).to_string();
+    let message_id = MessageId::new(id(n), status, &event_id, DOMAIN).unwrap();
+    Mail {
+        message_id: message_id.to_string(),
+        recipients: vec!["customer@example.org".to_owned()],
+    }
+}
+
+fn mails() -> Vec<Plant> {
+    vec![
+        Plant {
+            name: "nobody was told that an order is SHIPPED",
+            breaks: Invariant::MailIsSent,
+            plant: |history| {
+                let prefix = format!("<{}.shipped.", id(LANDED));
+                history
+                    .mails
+                    .retain(|mail| !mail.message_id.starts_with(&prefix));
+            },
+        },
+        Plant {
+            name: "a mail tells of SHIPPED, which came too late",
+            breaks: Invariant::MailHasItsState,
+            plant: |history| {
+                history
+                    .mails
+                    .push(mail(REFUNDED, OrderStatus::Shipped, "shipping-service"));
+            },
+        },
+        Plant {
+            name: "a mail tells of an order that there is not",
+            breaks: Invariant::MailHasItsState,
+            plant: |history| {
+                history
+                    .mails
+                    .push(mail(95, OrderStatus::Pending, "order-service"));
+            },
+        },
+        Plant {
+            name: "a mail went to somebody else",
+            breaks: Invariant::MailHasItsState,
+            plant: |history| {
+                let prefix = format!("<{}.", id(LANDED));
+                let mut mails = history.mails.iter_mut();
+                let mail = mails.find(|mail| mail.message_id.starts_with(&prefix));
+                mail.unwrap().recipients = vec!["somebody@example.org".to_owned()];
+            },
+        },
+        Plant {
+            name: "a mail was sent again under another Message-ID",
+            breaks: Invariant::MailHasOneId,
+            plant: |history| {
+                let mut again = history.mails[0].clone();
+                again.message_id = again.message_id.replace('@', "x@");
+                history.mails.push(again);
+            },
+        },
+        Plant {
+            name: "a mail was sent three times, with one kill",
+            breaks: Invariant::MailRepeatsAreBounded,
+            plant: |history| history.mails.push(history.mails[0].clone()),
+        },
+        Plant {
+            name: "a mail was sent twice, and nobody was killed",
+            breaks: Invariant::MailRepeatsAreBounded,
+            plant: |history| history.interruptions.retain(|one| one.process != "email"),
+        },
+    ]
+}
