@@ -233,13 +233,13 @@ impl System {
         *self.client_mut(name) = Client::new(port);
     }
 
-    /// The same, without waiting until it listens.
+    /// The same, without waiting until it listens; nobody is its client who is not already.
     pub fn launch(&mut self, name: &str) {
         let service = name.split('-').next().unwrap();
         let mut settings = self.settings.clone();
         settings.extend(
             [
-                ("HTTP_PORT", self.client_mut(name).port().to_string()),
+                ("HTTP_PORT", self.port_of(name).to_string()),
                 ("DATABASE_URL", self.database(service)),
                 self.mail.setting(),
                 ("KAFKA_GROUP", self.group(service)),
@@ -254,6 +254,23 @@ impl System {
             .join(format!("{name}-{}.log", self.started));
         let process = Process::start(service, &settings, output);
         self.processes.insert(name.to_owned(), process);
+    }
+
+    /// The port that a process had before; 0 for any.
+    fn port_of(&self, name: &str) -> u16 {
+        let instance = name
+            .strip_prefix("stock-")
+            .and_then(|n| n.parse::<usize>().ok());
+        let client = match (name, instance) {
+            ("order", _) => Some(&self.order),
+            ("email", _) => Some(&self.email),
+            ("payment", _) => Some(&self.payment),
+            ("shipping", _) => Some(&self.shipping),
+            ("webhook", _) => Some(&self.webhook),
+            (_, Some(instance)) => self.stock.get(instance),
+            (_, None) => self.others.get(name),
+        };
+        client.map_or(0, Client::port)
     }
 
     fn client_mut(&mut self, name: &str) -> &mut Client {

@@ -23,7 +23,7 @@ const BETWEEN: std::ops::Range<u64> = 200..800;
 /// How long a customer thinks before a cancellation: some orders are shipped by then.
 const DOUBT: std::ops::Range<u64> = 0..1500;
 /// Before the same is tried again.
-const AGAIN: Duration = Duration::from_millis(300);
+const AGAIN: Duration = Duration::from_millis(600);
 /// How often, at most.
 const TRIES: usize = 5;
 /// Between two looks at the stock.
@@ -41,9 +41,11 @@ impl Load {
             ended: Arc::default(),
             everybody: JoinSet::new(),
         };
+        let mut order_services = vec![system.order.clone()];
+        order_services.extend(system.others.get("order-1").cloned());
         for n in 0..CUSTOMERS {
             let customer = Customer {
-                order_service: system.order.clone(),
+                order_services: order_services.clone(),
                 recorder: recorder.clone(),
                 random: Rng::with_seed(seed.wrapping_add(n + 1)),
             };
@@ -79,7 +81,7 @@ impl Load {
 }
 
 struct Customer {
-    order_service: Client,
+    order_services: Vec<Client>,
     recorder: Recorder,
     random: Rng,
 }
@@ -124,7 +126,8 @@ impl Customer {
 
     /// Under no key. Where the answer names the order, it can be tried again.
     async fn place(&mut self, body: &Value) -> Attempt {
-        let attempt = self.recorder.place(&self.order_service, body).await;
+        let order_service = self.one();
+        let attempt = self.recorder.place(&order_service, body).await;
         match (attempt.outcome, attempt.order_id) {
             (Outcome::Unknown, Some(order_id)) if self.random.bool() => {
                 self.put_as(order_id, body).await
@@ -138,7 +141,8 @@ impl Customer {
         let mut attempt;
         let mut tries = 0;
         loop {
-            let trying = self.recorder.place_keyed(&self.order_service, &key, body);
+            let order_service = self.one();
+            let trying = self.recorder.place_keyed(&order_service, &key, body);
             attempt = trying.await;
             tries += 1;
             // Some do not care any more.
@@ -148,8 +152,8 @@ impl Customer {
             sleep(AGAIN).await;
         }
         if self.random.u8(..20) == 0 {
-            let other = self.order();
-            let trying = self.recorder.place_keyed(&self.order_service, &key, &other);
+            let (order_service, other) = (self.one(), self.order());
+            let trying = self.recorder.place_keyed(&order_service, &key, &other);
             trying.await;
         }
         attempt
@@ -163,7 +167,8 @@ impl Customer {
     async fn put_as(&mut self, order_id: OrderId, body: &Value) -> Attempt {
         let mut tries = 0;
         loop {
-            let trying = self.recorder.put(&self.order_service, order_id, body);
+            let order_service = self.one();
+            let trying = self.recorder.put(&order_service, order_id, body);
             let attempt = trying.await;
             tries += 1;
             if attempt.outcome != Outcome::Unknown || tries == TRIES {
@@ -176,12 +181,19 @@ impl Customer {
     async fn cancel(&mut self, order_id: OrderId) {
         sleep(Duration::from_millis(self.random.u64(DOUBT))).await;
         for _ in 0..TRIES {
-            let trying = self.recorder.cancel(&self.order_service, order_id);
+            let order_service = self.one();
+            let trying = self.recorder.cancel(&order_service, order_id);
             if trying.await.outcome == Outcome::Ok {
                 return;
             }
             sleep(AGAIN).await;
         }
+    }
+
+    /// One of the instances.
+    fn one(&mut self) -> Client {
+        let one = self.random.usize(..self.order_services.len());
+        self.order_services[one].clone()
     }
 
     fn uuid(&mut self) -> Uuid {

@@ -87,12 +87,14 @@ impl Nemesis<'_> {
         self.count(step);
         match (&step.target, &step.operation) {
             (Target::Process(name), operation) => self.disturb(name, operation).await,
-            (Target::Visitor(name), _) => {
-                self.world.system.launch(name);
-                self.states.insert(name.clone(), State::Up);
-            }
+            (Target::Visitor(name), _) => match self.states.get(name) {
+                // Still on its way out.
+                Some(State::Ending { .. }) => {}
+                _ => self.launch(name),
+            },
             (Target::Server(server), operation) => {
                 self.note(name_of(*server), operation);
+                self.tally.kills += usize::from(*operation == Operation::Kill);
                 self.world.disturb(*server, operation);
             }
             (Target::Way(server), operation) => {
@@ -114,7 +116,6 @@ impl Nemesis<'_> {
             },
             (Target::Visitor(name), Operation::Visit { killed: true }) => {
                 self.disturb(name, &Operation::Kill).await;
-                self.tally.kills += 1;
             }
             (Target::Visitor(name), _) => self.disturb(name, &Operation::End).await,
             (Target::Server(server), operation) => self.world.restore(*server, operation),
@@ -122,9 +123,14 @@ impl Nemesis<'_> {
         }
     }
 
-    /// Noted before it is done: its effects come after it.
+    /// Noted before it is done: its effects come after it. Who has not ended yet is left alone: a second
+    /// SIGTERM would end it at once.
     async fn disturb(&mut self, name: &str, operation: &Operation) {
+        if self.states.get(name) != Some(&State::Up) {
+            return;
+        }
         self.note(name, operation);
+        self.tally.kills += usize::from(*operation == Operation::Kill);
         match operation {
             Operation::Kill => {
                 self.states.insert(name.to_owned(), State::Down);
@@ -193,6 +199,7 @@ impl Nemesis<'_> {
                 State::Ending { since, .. } if since.elapsed() > DRAIN => {
                     let wrong = format!("{name} did not end within {DRAIN:?} when it was asked to");
                     self.tally.wrong.push(wrong);
+                    self.note(&name, &Operation::Kill);
                     self.signal(&name, Signal::Kill);
                 }
                 _ => {}
@@ -212,7 +219,6 @@ impl Nemesis<'_> {
 
     fn count(&mut self, step: &Step) {
         let (target, operation) = (&step.target, &step.operation);
-        self.tally.kills += usize::from(*operation == Operation::Kill);
         let name = match target {
             Target::Process(name) | Target::Visitor(name) => name.clone(),
             Target::Server(server) => name_of(*server).to_owned(),

@@ -68,11 +68,11 @@ pub(crate) struct Field {
 }
 
 /// Between two steps, in milliseconds.
-const BETWEEN: std::ops::Range<u64> = 400..2000;
+const BETWEEN: std::ops::Range<u64> = 800..2400;
 /// What a server gets after a fault before the next one.
 const RECOVERY: Duration = Duration::from_secs(12);
 /// The same of a process.
-const BREATH: Duration = Duration::from_secs(2);
+const BREATH: Duration = Duration::from_secs(6);
 /// Members that come and go one after the other in a storm.
 const STORM: usize = 4;
 
@@ -107,10 +107,10 @@ impl Planner<'_> {
     /// One more step at this moment, or none where everything is disturbed already.
     fn step(&mut self, at: Duration) {
         match self.random.u8(..100) {
-            0..56 => self.process(at, Operation::Kill),
-            56..66 => self.process(at, Operation::End),
-            66..75 => self.process(at, Operation::Freeze),
-            75..80 => self.storm(at),
+            0..62 => self.process(at, Operation::Kill),
+            62..69 => self.process(at, Operation::End),
+            69..76 => self.process(at, Operation::Freeze),
+            76..80 => self.storm(at),
             80..86 => self.server(at),
             _ => self.way(at),
         }
@@ -138,7 +138,7 @@ impl Planner<'_> {
         for _ in 0..STORM {
             let (stays, killed) = (self.millis(1500..3500), self.random.bool());
             let visit = Operation::Visit { killed };
-            self.add(joins, stays, BREATH, target.clone(), visit);
+            self.add(joins, stays, Duration::ZERO, target.clone(), visit);
             joins += stays + self.millis(200..1000);
         }
     }

@@ -5,10 +5,15 @@ use std::fmt;
 use std::time::Duration;
 
 use base_domains::header;
-use integration_tests::history::{History, Outcome, Recorder};
+use integration_tests::history::{History, Outcome, Recorder, StockLevel, check, collect_within};
 
 use crate::nemesis::Tally;
-use crate::world::World;
+use crate::world::{STOCK, World};
+
+/// On top of what the run itself waited.
+const REST: Duration = Duration::from_secs(60);
+/// Of the violations.
+const SHOWN: usize = 100;
 
 pub(crate) struct Summary {
     seed: u64,
@@ -28,7 +33,11 @@ impl Summary {
     ) -> Self {
         let mut wrong = tally.wrong.clone();
         let mut lines = Vec::new();
-        let history = recorder.history();
+        let mut history = collect_within(&world.system, recorder, REST).await;
+        history.stock = levels();
+        // A worker may commit that a mail is sent, and not get to know it.
+        history.bounds.mail_repeats = world.commits_cut();
+        wrong.extend(check(&history).iter().map(ToString::to_string));
         lines.extend(attempts(&history));
         let at_rest = match rest {
             Ok(took) => format!("after {took:.1?}"),
@@ -38,7 +47,7 @@ impl Summary {
             }
         };
         lines.push(("at rest".to_owned(), at_rest));
-        lines.extend(in_the_log(world).await);
+        lines.extend(in_the_log(&history, world).await);
         for (what, sum) in counted {
             lines.push((what, format!("at least {sum}")));
         }
@@ -101,8 +110,17 @@ fn attempts(history: &History) -> Vec<(String, String)> {
     ]
 }
 
-async fn in_the_log(world: &World) -> Vec<(String, String)> {
-    let records = world.system.log.records().await;
+/// What there is of each product.
+fn levels() -> Vec<StockLevel> {
+    let level = |(product, pieces): (&str, _)| StockLevel {
+        product: product.to_owned(),
+        pieces,
+    };
+    STOCK.into_iter().map(level).collect()
+}
+
+async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
+    let records = &history.log;
     let ids: BTreeSet<_> = records
         .iter()
         .filter_map(|one| one.header(header::CE_ID))
@@ -115,13 +133,19 @@ async fn in_the_log(world: &World) -> Vec<(String, String)> {
     for story in world.system.log.orders().await.values() {
         *ends.entry(story.status()).or_default() += 1;
     }
-    let mails = world.system.mail.all().await;
+    let mails = &history.mails;
+    let letters: usize = history.dead_letters.values().map(Vec::len).sum();
+    let groups = history.dead_letters.len();
     let different: BTreeSet<_> = mails.iter().map(|mail| &mail.message_id).collect();
     vec![
         ("ends".to_owned(), format!("{ends:?}")),
         (
             "records".to_owned(),
             format!("{}, {} appended again", records.len(), events - ids.len()),
+        ),
+        (
+            "dead letters".to_owned(),
+            format!("{letters} of {groups} groups"),
         ),
         (
             "mails".to_owned(),
@@ -142,7 +166,7 @@ impl fmt::Display for Summary {
             writeln!(formatter, "{what}: {value}")?;
         }
         writeln!(formatter, "violations: {}", self.wrong.len())?;
-        for wrong in &self.wrong {
+        for wrong in self.wrong.iter().take(SHOWN) {
             writeln!(formatter, "  {wrong}")?;
         }
         Ok(())

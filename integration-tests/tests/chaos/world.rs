@@ -19,8 +19,9 @@ pub(crate) const STOCK: [(&str, i64); 3] =
     [("book order", 9000), ("notebook", 1500), ("last copy", 1)];
 
 /// As usual, and a second instance of those that may have one.
-const PROCESSES: [&str; 9] = [
+const PROCESSES: [&str; 10] = [
     "order",
+    "order-1",
     "email",
     "payment",
     "shipping",
@@ -30,7 +31,7 @@ const PROCESSES: [&str; 9] = [
     "payment-1",
     "shipping-1",
 ];
-const SECOND: [&str; 2] = ["payment-1", "shipping-1"];
+const SECOND: [&str; 3] = ["order-1", "payment-1", "shipping-1"];
 /// Members of every group that come and go.
 const VISITORS: [&str; 6] = [
     "order-9",
