@@ -91,8 +91,8 @@ impl Customer {
         while !ended.load(Ordering::SeqCst) {
             let body = self.order();
             let attempt = match self.random.u8(..10) {
-                0..4 => self.place(&body).await,
-                4..7 => self.place_keyed(&body).await,
+                0..5 => self.place(&body).await,
+                5..8 => self.place_keyed(&body).await,
                 _ => self.put(&body).await,
             };
             if let Some(order_id) = attempt.order_id

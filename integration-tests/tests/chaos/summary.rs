@@ -38,6 +38,7 @@ impl Summary {
         // A worker may commit that a mail is sent, and not get to know it.
         history.bounds.mail_repeats = world.commits_cut();
         wrong.extend(check(&history).iter().map(ToString::to_string));
+        wrong.extend(nothing_happened(&history, &tally));
         lines.extend(attempts(&history));
         let at_rest = match rest {
             Ok(took) => format!("after {took:.1?}"),
@@ -85,7 +86,8 @@ fn attempts(history: &History) -> Vec<(String, String)> {
         let outcome = match attempt.outcome {
             Outcome::Ok => "accepted",
             Outcome::Failed => "refused",
-            Outcome::Unknown => "unknown",
+            Outcome::Unknown if attempt.answer.is_some() => "unknown by the answer",
+            Outcome::Unknown => "without an answer",
         };
         *outcomes.entry((what, outcome)).or_default() += 1;
     }
@@ -108,6 +110,20 @@ fn attempts(history: &History) -> Vec<(String, String)> {
             history.observations.len().to_string(),
         ),
     ]
+}
+
+/// Or else the run was about less than it says.
+fn nothing_happened(history: &History, tally: &Tally) -> Vec<String> {
+    let mut attempts = history.attempts.iter();
+    let accepted = attempts.any(|one| one.places() && one.outcome == Outcome::Ok);
+    let happened = [
+        ("no order was accepted", accepted),
+        ("nobody was killed", tally.kills > 0),
+        ("nothing was poisoned", !history.poison.is_empty()),
+        ("nobody saw the stock", !history.observations.is_empty()),
+    ];
+    let missing = happened.into_iter().filter(|(_, happened)| !happened);
+    missing.map(|(what, _)| what.to_owned()).collect()
 }
 
 /// What there is of each product.
