@@ -43,6 +43,18 @@ impl Log {
         }
     }
 
+    /// The same log with a producer of its own, after one that may have failed for good.
+    ///
+    /// # Panics
+    /// The client cannot be made.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            producer: KafkaProducer::new(&self.config).unwrap(),
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn topic(&self) -> &str {

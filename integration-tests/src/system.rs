@@ -30,6 +30,7 @@ pub struct SystemBuilder {
     files: bool,
     mail: Option<Mail>,
     stock_instances: usize,
+    others: Vec<String>,
     settings: BTreeMap<String, String>,
 }
 
@@ -43,6 +44,7 @@ impl SystemBuilder {
             files: false,
             mail: None,
             stock_instances: 1,
+            others: Vec::new(),
             settings: BTreeMap::new(),
         }
     }
@@ -79,6 +81,13 @@ impl SystemBuilder {
     #[must_use]
     pub fn stock_instances(mut self, instances: usize) -> Self {
         self.stock_instances = instances;
+        self
+    }
+
+    /// One more process of a service: `payment-1` of the payment service.
+    #[must_use]
+    pub fn also(mut self, name: &str) -> Self {
+        self.others.push(name.to_owned());
         self
     }
 
@@ -135,7 +144,7 @@ impl SystemBuilder {
             shipping: Client::new(0),
             webhook: Client::new(0),
             stock: vec![Client::new(0); self.stock_instances],
-            more: BTreeMap::new(),
+            others: BTreeMap::new(),
             processes: BTreeMap::new(),
             started: 0,
             settings,
@@ -148,6 +157,9 @@ impl SystemBuilder {
         }
         for instance in 0..self.stock_instances {
             system.spawn(&stock_name(instance)).await;
+        }
+        for name in &self.others {
+            system.spawn(name).await;
         }
         system.until_ready().await;
         system
@@ -178,8 +190,8 @@ pub struct System {
     pub webhook: Client,
     /// The stock service's instances.
     pub stock: Vec<Client>,
-    /// Further instances of other services, such as `payment-1`.
-    pub more: BTreeMap<String, Client>,
+    /// Further instances by name, such as `payment-1`.
+    pub others: BTreeMap<String, Client>,
     /// Where its mail goes.
     pub mail: Mail,
     // Before the folder that they write to.
@@ -267,11 +279,22 @@ impl System {
     /// # Panics
     /// It does not listen.
     pub async fn spawn_with(&mut self, name: &str, further: &[(&str, &str)]) {
+        self.launch_with(name, further);
+        let port = self.process(name).port().await;
+        *self.client_mut(name) = Client::new(port);
+    }
+
+    /// Starts the process `name` without waiting until it listens; nobody is its client who is not already.
+    pub fn launch(&mut self, name: &str) {
+        self.launch_with(name, &[]);
+    }
+
+    fn launch_with(&mut self, name: &str, further: &[(&str, &str)]) {
         let service = name.split('-').next().unwrap();
         let mut settings = self.settings.clone();
         settings.extend(
             [
-                ("HTTP_PORT", self.client_mut(name).port().to_string()),
+                ("HTTP_PORT", self.port_of(name).to_string()),
                 ("DATABASE_URL", self.database(service)),
                 self.mail.setting(),
                 ("KAFKA_GROUP", self.group(service)),
@@ -286,10 +309,25 @@ impl System {
             .folder
             .path()
             .join(format!("{name}-{}.log", self.started));
-        let mut process = Process::start(service, &settings, output);
-        let port = process.port().await;
+        let process = Process::start(service, &settings, output);
         self.processes.insert(name.to_owned(), process);
-        *self.client_mut(name) = Client::new(port);
+    }
+
+    /// The port that a process had before; 0 for any.
+    fn port_of(&self, name: &str) -> u16 {
+        let instance = name
+            .strip_prefix("stock-")
+            .and_then(|n| n.parse::<usize>().ok());
+        let client = match (name, instance) {
+            ("order", _) => Some(&self.order),
+            ("email", _) => Some(&self.email),
+            ("payment", _) => Some(&self.payment),
+            ("shipping", _) => Some(&self.shipping),
+            ("webhook", _) => Some(&self.webhook),
+            (_, Some(instance)) => self.stock.get(instance),
+            (_, None) => self.others.get(name),
+        };
+        client.map_or(0, Client::port)
     }
 
     fn client_mut(&mut self, name: &str) -> &mut Client {
@@ -301,10 +339,11 @@ impl System {
             "webhook" => &mut self.webhook,
             _ => {
                 let instance = name.strip_prefix("stock-").and_then(|n| n.parse().ok());
-                let Some(instance): Option<usize> = instance else {
-                    let new = || Client::new(0);
-                    return self.more.entry(name.to_owned()).or_insert_with(new);
+                let Some(instance) = instance else {
+                    let other = self.others.entry(name.to_owned());
+                    return other.or_insert_with(|| Client::new(0));
                 };
+                let instance: usize = instance;
                 if self.stock.len() <= instance {
                     self.stock.resize(instance + 1, Client::new(0));
                 }
@@ -322,8 +361,8 @@ impl System {
             &self.shipping,
             &self.webhook,
         ];
-        let single = single.into_iter().chain(&self.stock);
-        single.chain(self.more.values())
+        let others = self.others.values();
+        single.into_iter().chain(&self.stock).chain(others)
     }
 
     /// Waits until every service says that it is ready.

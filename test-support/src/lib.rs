@@ -51,7 +51,7 @@ mod unit;
 pub use database::{Kind, TestDatabase};
 pub use harness::{Running, Test, run};
 pub use open_files::allowed_sockets;
-pub use proxy::Proxy;
+pub use proxy::{Direction, Fault, Proxy};
 pub use unit::{on_every_database, on_postgres};
 
 /// Registers an `async fn(TestDatabase)`, or with `no database` an `async fn()`.

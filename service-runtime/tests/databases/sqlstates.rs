@@ -8,7 +8,7 @@ use service_runtime::database::{Database, DatabaseConfig};
 use service_runtime::kafka::{LoopError, read_all};
 use service_runtime::lifecycle::Shutdown;
 use sqlx::{AssertSqlSafe, Executor as _};
-use test_support::{Kind, Proxy, Test, TestDatabase, test};
+use test_support::{Kind, Fault, Proxy, Test, TestDatabase, test};
 use tokio::task::JoinHandle;
 
 use crate::participant::{DEADLINE, Reserve, World, ended, event, world};
@@ -166,9 +166,11 @@ async fn a_commit_whose_answer_is_lost_leaves_one_effect(database: TestDatabase)
     place(&world, order("first")).await;
     world.until_status(order("first"), "RESERVED").await;
     for n in 0..5 {
-        proxy.cut_after("COMMIT");
+        let before = proxy.replies_cut();
+        proxy.inject(Fault::CutReplyTo("COMMIT".to_owned()));
         place(&world, order(&n.to_string())).await;
-        eventually("the cut", async || !proxy.is_to_cut()).await;
+        eventually("the cut", async || proxy.replies_cut() > before).await;
+        proxy.heal();
         world.until_status(order(&n.to_string()), "RESERVED").await;
     }
     running.stop().await;

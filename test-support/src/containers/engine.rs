@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use testcontainers_modules::testcontainers::bollard::Docker;
 use testcontainers_modules::testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -79,6 +79,15 @@ pub(super) fn ask<T: Send>(
         let asking = scope.spawn(|| runtime.block_on(work));
         let panicked = |_| Err("the engine's client panicked".to_owned());
         asking.join().unwrap_or_else(panicked)
+    })
+}
+
+/// Ends what runs in a container by SIGKILL.
+pub(super) fn kill(id: &str) -> Result<(), String> {
+    let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+    ask(async {
+        let killed = connect()?.kill_container(id, Some(options)).await;
+        killed.map_err(|error| error.to_string())
     })
 }
 

@@ -3,16 +3,14 @@
 use std::net::Ipv4Addr;
 use std::thread;
 
-use testcontainers_modules::testcontainers::bollard::query_parameters::{
-    KillContainerOptionsBuilder, StartContainerOptions,
-};
+use testcontainers_modules::testcontainers::bollard::query_parameters::StartContainerOptions;
 use testcontainers_modules::testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers_modules::testcontainers::{ContainerRequest, GenericImage, ImageExt};
 use uuid::Uuid;
 
-use super::engine::{ask, connect};
+use super::engine::{self, ask, connect};
 use super::network::Network;
-use super::{Container, engine, ports};
+use super::{Container, ports};
 
 const IMAGE: &str = "apache/kafka";
 const TAG: &str = "4.3.1";
@@ -78,7 +76,7 @@ impl KafkaCluster {
     /// # Errors
     /// No engine answers, the image cannot be had, or a broker does not start.
     pub fn start() -> Result<Self, String> {
-        engine()?;
+        engine::engine()?;
         ports::or_with_others(Self::start_once)
     }
 
@@ -136,12 +134,7 @@ impl KafkaCluster {
     /// # Errors
     /// There is none, it does not run, or the engine does not answer.
     pub fn kill(&self, node: i32) -> Result<(), String> {
-        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
-        let id = self.id(node)?;
-        ask(async {
-            let killed = connect()?.kill_container(id, Some(options)).await;
-            killed.map_err(|error| format!("broker {node}: {error}"))
-        })
+        engine::kill(self.id(node)?).map_err(|error| format!("broker {node}: {error}"))
     }
 
     /// Starts the broker `node` again, with all that it had on its disk; does nothing where it

@@ -6,6 +6,7 @@
 mod ending;
 mod engine;
 mod kafka;
+mod kafka_behind;
 mod kafka_cluster;
 mod mailpit;
 mod network;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use engine::{Owned, engine, owned_by};
 pub use kafka::Kafka;
+pub use kafka_behind::KafkaBehind;
 pub use kafka_cluster::KafkaCluster;
 pub use mailpit::Mailpit;
 pub use network::Network;
@@ -113,6 +115,23 @@ impl<I: Image + 'static> Container<I> {
     fn start_again(&self) -> Result<(), String> {
         let container = self.get()?;
         ask(async { container.start().await.map_err(text) })
+    }
+
+    /// Ends what runs in it by SIGKILL; what it wrote stays.
+    fn kill(&self) -> Result<(), String> {
+        engine::kill(self.get()?.id())
+    }
+
+    /// Freezes what runs in it.
+    fn freeze(&self) -> Result<(), String> {
+        let container = self.get()?;
+        ask(async { container.pause().await.map_err(text) })
+    }
+
+    /// Lets it go on.
+    fn thaw(&self) -> Result<(), String> {
+        let container = self.get()?;
+        ask(async { container.unpause().await.map_err(text) })
     }
 
     fn get(&self) -> Result<&ContainerAsync<I>, String> {

@@ -61,6 +61,30 @@ impl PostgresServer {
         self.container.stop()
     }
 
+    /// Ends it by SIGKILL. What it wrote stays, as the machine goes on.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn kill(&self) -> Result<(), String> {
+        self.container.kill()
+    }
+
+    /// Freezes it.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn freeze(&self) -> Result<(), String> {
+        self.container.freeze()
+    }
+
+    /// Lets a frozen one go on.
+    ///
+    /// # Errors
+    /// The engine does not do it.
+    pub fn thaw(&self) -> Result<(), String> {
+        self.container.thaw()
+    }
+
     /// Starts it again, without waiting until it is there.
     ///
     /// # Errors

@@ -1,0 +1,282 @@
+//! Customers, and strangers who write to the log themselves. The choices come from a seed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base_domains::OrderId;
+use fastrand::Rng;
+use integration_tests::history::{Attempt, Injected, Outcome, Recorder};
+use integration_tests::invariants::Wish;
+use integration_tests::log::Log;
+use integration_tests::{Client, System};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use uuid::{Builder, Uuid};
+
+use crate::world::STOCK;
+
+const CUSTOMERS: u64 = 6;
+/// Between two orders of a customer, in milliseconds.
+const BETWEEN: std::ops::Range<u64> = 200..800;
+/// How long a customer thinks before a cancellation: some orders are shipped by then.
+const DOUBT: std::ops::Range<u64> = 0..1500;
+/// Before the same is tried again.
+const AGAIN: Duration = Duration::from_millis(600);
+/// How often, at most.
+const TRIES: usize = 5;
+/// Between two looks at the stock.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Everybody who acts until the end.
+pub(crate) struct Load {
+    ended: Arc<AtomicBool>,
+    everybody: JoinSet<()>,
+}
+
+impl Load {
+    pub(crate) fn start(system: &System, recorder: &Recorder, seed: u64) -> Self {
+        let mut load = Self {
+            ended: Arc::default(),
+            everybody: JoinSet::new(),
+        };
+        let mut order_services = vec![system.order.clone()];
+        order_services.extend(system.others.get("order-1").cloned());
+        for n in 0..CUSTOMERS {
+            let customer = Customer {
+                order_services: order_services.clone(),
+                recorder: recorder.clone(),
+                random: Rng::with_seed(seed.wrapping_add(n + 1)),
+            };
+            load.everybody.spawn(customer.act(Arc::clone(&load.ended)));
+        }
+        let stranger = Stranger {
+            log: system.log.clone(),
+            recorder: recorder.clone(),
+            random: Rng::with_seed(seed.wrapping_add(CUSTOMERS + 1)),
+        };
+        load.everybody.spawn(stranger.act(Arc::clone(&load.ended)));
+        for stock_service in system.stock.clone() {
+            let (recorder, ended) = (recorder.clone(), Arc::clone(&load.ended));
+            load.everybody.spawn(async move {
+                while !ended.load(Ordering::SeqCst) {
+                    for (product, _) in STOCK {
+                        recorder.look_at_stock(&stock_service, product).await;
+                    }
+                    sleep(LOOK_AGAIN).await;
+                }
+            });
+        }
+        load
+    }
+
+    /// Waits for what is under way.
+    pub(crate) async fn end(mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        while let Some(one) = self.everybody.join_next().await {
+            one.expect("nobody who panics");
+        }
+    }
+}
+
+struct Customer {
+    order_services: Vec<Client>,
+    recorder: Recorder,
+    random: Rng,
+}
+
+impl Customer {
+    async fn act(mut self, ended: Arc<AtomicBool>) {
+        while !ended.load(Ordering::SeqCst) {
+            let body = self.order();
+            let attempt = match self.random.u8(..10) {
+                0..5 => self.place(&body).await,
+                5..8 => self.place_keyed(&body).await,
+                _ => self.put(&body).await,
+            };
+            if let Some(order_id) = attempt.order_id
+                && attempt.outcome != Outcome::Failed
+                && self.random.u8(..4) == 0
+            {
+                self.cancel(order_id).await;
+            }
+            sleep(Duration::from_millis(self.random.u64(BETWEEN))).await;
+        }
+    }
+
+    /// One in twenty breaks a rule.
+    fn order(&mut self) -> Value {
+        let wish = Wish::number(self.random.usize(..));
+        let cents = match self.random.u8(..10) {
+            0 => 2, // declined
+            1 => 3, // answered at the second try, which is the first that has an effect
+            2 => 4, // the answer to the first try is lost
+            _ => 0,
+        };
+        let qty = if self.random.u8(..20) == 0 {
+            0
+        } else {
+            wish.qty
+        };
+        // So that the total has these cents.
+        let price = 10.0 + f64::from(cents) / 100.0 / wish.qty as f64;
+        json!({"name": wish.product, "qty": qty, "price": price})
+    }
+
+    /// Under no key. Where the answer names the order, it can be tried again.
+    async fn place(&mut self, body: &Value) -> Attempt {
+        let order_service = self.one();
+        let attempt = self.recorder.place(&order_service, body).await;
+        match (attempt.outcome, attempt.order_id) {
+            (Outcome::Unknown, Some(order_id)) if self.random.bool() => {
+                self.put_as(order_id, body).await
+            }
+            _ => attempt,
+        }
+    }
+
+    async fn place_keyed(&mut self, body: &Value) -> Attempt {
+        let key = self.uuid().to_string();
+        let mut attempt;
+        let mut tries = 0;
+        loop {
+            let order_service = self.one();
+            let trying = self.recorder.place_keyed(&order_service, &key, body);
+            attempt = trying.await;
+            tries += 1;
+            // Some do not care any more.
+            if attempt.outcome != Outcome::Unknown || tries == TRIES || self.random.u8(..5) == 0 {
+                break;
+            }
+            sleep(AGAIN).await;
+        }
+        if self.random.u8(..20) == 0 {
+            let (order_service, other) = (self.one(), self.order());
+            let trying = self.recorder.place_keyed(&order_service, &key, &other);
+            trying.await;
+        }
+        attempt
+    }
+
+    async fn put(&mut self, body: &Value) -> Attempt {
+        let order_id = self.uuid().to_string().parse().unwrap();
+        self.put_as(order_id, body).await
+    }
+
+    async fn put_as(&mut self, order_id: OrderId, body: &Value) -> Attempt {
+        let mut tries = 0;
+        loop {
+            let order_service = self.one();
+            let trying = self.recorder.put(&order_service, order_id, body);
+            let attempt = trying.await;
+            tries += 1;
+            if attempt.outcome != Outcome::Unknown || tries == TRIES {
+                return attempt;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn cancel(&mut self, order_id: OrderId) {
+        sleep(Duration::from_millis(self.random.u64(DOUBT))).await;
+        for _ in 0..TRIES {
+            let order_service = self.one();
+            let trying = self.recorder.cancel(&order_service, order_id);
+            if trying.await.outcome == Outcome::Ok {
+                return;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// One of the instances.
+    fn one(&mut self) -> Client {
+        let one = self.random.usize(..self.order_services.len());
+        self.order_services[one].clone()
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        random_uuid(&mut self.random)
+    }
+}
+
+/// Writes the tutorial's records, and some that nobody can use.
+struct Stranger {
+    log: Log,
+    recorder: Recorder,
+    random: Rng,
+}
+
+impl Stranger {
+    async fn act(mut self, ended: Arc<AtomicBool>) {
+        while !ended.load(Ordering::SeqCst) {
+            let place = match self.random.u8(..3) {
+                0 => {
+                    let record = self.bare();
+                    self.recorder.inject(&self.log, record).await.place
+                }
+                _ => {
+                    let record = self.poison();
+                    let poison = self.recorder.poison(&self.log, record, None);
+                    poison.await.record.place
+                }
+            };
+            if place.is_none() {
+                // A producer that failed for good would append nothing any more.
+                self.log = self.log.afresh();
+            }
+            sleep(Duration::from_millis(self.random.u64(500..2500))).await;
+        }
+    }
+
+    fn bare(&mut self) -> Injected {
+        let (order_id, wish) = (self.uuid(), Wish::number(self.random.usize(..)));
+        let order =
+            json!({"orderId": order_id, "name": wish.product, "qty": wish.qty, "price": 10.0});
+        let message = "order status is in pending state";
+        let value = json!({"message": message, "status": "PENDING", "order": order});
+        Injected {
+            value: Some(value.to_string().into_bytes()),
+            ..Injected::default()
+        }
+    }
+
+    /// Each with a number of its own, so that it is known again.
+    fn poison(&mut self) -> Injected {
+        let number = self.uuid();
+        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        let (headers, value) = match self.random.u8(..3) {
+            0 => (vec![], format!("no event {number}").into_bytes()),
+            1 => {
+                let event = [
+                    header("ce_type", "order.paid"),
+                    header("ce_subject", "nobody"),
+                ];
+                (
+                    event.to_vec(),
+                    format!("{{\"n\":\"{number}\"}}").into_bytes(),
+                )
+            }
+            _ => {
+                let mut bytes = vec![0xff, 0xfe];
+                bytes.extend(number.as_bytes());
+                (vec![], bytes)
+            }
+        };
+        Injected {
+            key: (self.random.bool()).then(|| number.to_string().into_bytes()),
+            headers,
+            value: Some(value),
+            ..Injected::default()
+        }
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        random_uuid(&mut self.random)
+    }
+}
+
+fn random_uuid(random: &mut Rng) -> Uuid {
+    Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid()
+}

@@ -1,0 +1,190 @@
+//! How a run went.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use base_domains::header;
+use integration_tests::history::{History, Outcome, Recorder, StockLevel, check, collect_within};
+
+use crate::nemesis::Tally;
+use crate::world::{STOCK, World};
+
+/// On top of what the run itself waited.
+const REST: Duration = Duration::from_secs(60);
+/// Of the violations.
+const SHOWN: usize = 100;
+
+pub(crate) struct Summary {
+    seed: u64,
+    lines: Vec<(String, String)>,
+    operations: String,
+    wrong: Vec<String>,
+}
+
+impl Summary {
+    pub(crate) async fn of(
+        seed: u64,
+        world: &World,
+        recorder: &Recorder,
+        tally: Tally,
+        counted: BTreeMap<String, f64>,
+        rest: Result<Duration, String>,
+    ) -> Self {
+        let mut wrong = tally.wrong.clone();
+        let mut lines = Vec::new();
+        let mut history = collect_within(&world.system, recorder, REST).await;
+        history.stock = levels();
+        // A worker may commit that a mail is sent, and not get to know it.
+        history.bounds.mail_repeats = world.commits_cut();
+        wrong.extend(check(&history).iter().map(ToString::to_string));
+        wrong.extend(nothing_happened(&history, &tally));
+        lines.extend(attempts(&history));
+        let at_rest = match rest {
+            Ok(took) => format!("after {took:.1?}"),
+            Err(missing) => {
+                wrong.push(format!("not at rest: {missing}"));
+                "no".to_owned()
+            }
+        };
+        lines.push(("at rest".to_owned(), at_rest));
+        lines.extend(in_the_log(&history, world).await);
+        for (what, sum) in counted {
+            lines.push((what, format!("at least {sum}")));
+        }
+        lines.push(("commits cut".to_owned(), world.commits_cut().to_string()));
+        let [cleanly, otherwise] = tally.ended;
+        let ended = format!("{cleanly} with code 0, {otherwise} with another");
+        lines.push(("ended when asked to".to_owned(), ended));
+        let by_themselves = &tally.by_themselves;
+        lines.push((
+            "ended by themselves".to_owned(),
+            format!("{by_themselves:#?}"),
+        ));
+        lines.push(("kills".to_owned(), tally.kills.to_string()));
+        Self {
+            seed,
+            lines,
+            operations: tally.lines(),
+            wrong,
+        }
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.wrong.is_empty()
+    }
+}
+
+fn attempts(history: &History) -> Vec<(String, String)> {
+    let mut outcomes = BTreeMap::<_, usize>::new();
+    for attempt in &history.attempts {
+        let what = if attempt.places() {
+            "orders"
+        } else {
+            "cancellations"
+        };
+        let outcome = match attempt.outcome {
+            Outcome::Ok => "accepted",
+            Outcome::Failed => "refused",
+            Outcome::Unknown if attempt.answer.is_some() => "unknown by the answer",
+            Outcome::Unknown => "without an answer",
+        };
+        *outcomes.entry((what, outcome)).or_default() += 1;
+    }
+    let places = |place: Option<_>| usize::from(place.is_some());
+    let bare: usize = history.injected.iter().map(|one| places(one.place)).sum();
+    let poison = history.poison.iter().map(|one| places(one.record.place));
+    let outcomes = format!("{outcomes:?}");
+    vec![
+        ("attempts".to_owned(), outcomes),
+        (
+            "bare records acknowledged".to_owned(),
+            format!("{bare} of {}", history.injected.len()),
+        ),
+        (
+            "poison acknowledged".to_owned(),
+            format!("{} of {}", poison.sum::<usize>(), history.poison.len()),
+        ),
+        (
+            "looks at the stock".to_owned(),
+            history.observations.len().to_string(),
+        ),
+    ]
+}
+
+/// Or else the run was about less than it says.
+fn nothing_happened(history: &History, tally: &Tally) -> Vec<String> {
+    let mut attempts = history.attempts.iter();
+    let accepted = attempts.any(|one| one.places() && one.outcome == Outcome::Ok);
+    let happened = [
+        ("no order was accepted", accepted),
+        ("nobody was killed", tally.kills > 0),
+        ("nothing was poisoned", !history.poison.is_empty()),
+        ("nobody saw the stock", !history.observations.is_empty()),
+    ];
+    let missing = happened.into_iter().filter(|(_, happened)| !happened);
+    missing.map(|(what, _)| what.to_owned()).collect()
+}
+
+/// What there is of each product.
+fn levels() -> Vec<StockLevel> {
+    let level = |(product, pieces): (&str, _)| StockLevel {
+        product: product.to_owned(),
+        pieces,
+    };
+    STOCK.into_iter().map(level).collect()
+}
+
+async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
+    let records = &history.log;
+    let ids: BTreeSet<_> = records
+        .iter()
+        .filter_map(|one| one.header(header::CE_ID))
+        .collect();
+    let events = records
+        .iter()
+        .filter(|one| one.header(header::CE_ID).is_some())
+        .count();
+    let mut ends = BTreeMap::<&str, usize>::new();
+    for story in world.system.log.orders().await.values() {
+        *ends.entry(story.status()).or_default() += 1;
+    }
+    let mails = &history.mails;
+    let letters: usize = history.dead_letters.values().map(Vec::len).sum();
+    let groups = history.dead_letters.len();
+    let different: BTreeSet<_> = mails.iter().map(|mail| &mail.message_id).collect();
+    vec![
+        ("ends".to_owned(), format!("{ends:?}")),
+        (
+            "records".to_owned(),
+            format!("{}, {} appended again", records.len(), events - ids.len()),
+        ),
+        (
+            "dead letters".to_owned(),
+            format!("{letters} of {groups} groups"),
+        ),
+        (
+            "mails".to_owned(),
+            format!(
+                "{}, {} of them again",
+                mails.len(),
+                mails.len() - different.len()
+            ),
+        ),
+    ]
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "seed: {}", self.seed)?;
+        writeln!(formatter, "disturbances:\n{}", self.operations.trim_end())?;
+        for (what, value) in &self.lines {
+            writeln!(formatter, "{what}: {value}")?;
+        }
+        writeln!(formatter, "violations: {}", self.wrong.len())?;
+        for wrong in self.wrong.iter().take(SHOWN) {
+            writeln!(formatter, "  {wrong}")?;
+        }
+        Ok(())
+    }
+}
