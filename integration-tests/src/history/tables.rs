@@ -1,6 +1,7 @@
 //! Reads the rows of a [`Databases`]. Nothing but SELECT: the services may still run.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use service_runtime::database::{Database, DatabaseConfig};
 use sqlx::Row;
@@ -11,6 +12,9 @@ use super::{
     StockRow, View, ViewStep,
 };
 use crate::system::{SERVICES, System};
+
+/// For a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Service, participant, and the name in whose group it reads.
 const PARTICIPANTS: [(&str, &str, &str); 7] = [
@@ -64,7 +68,9 @@ pub(super) async fn read(system: &System) -> Result<Databases, String> {
 
 /// The database of a service.
 pub(super) fn open(system: &System, service: &str) -> Result<Database, String> {
-    let config = DatabaseConfig::new(system.database(service));
+    let mut config = DatabaseConfig::new(system.database(service));
+    // Nobody waits for an answer here, and the machine may be busy with the end of the run.
+    config.acquire_timeout = PATIENCE;
     Database::open(&config).map_err(|error| error.to_string())
 }
 
