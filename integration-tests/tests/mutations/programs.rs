@@ -45,7 +45,7 @@ impl Programs {
                 .iter()
                 .any(|own| text.starts_with(own))
             {
-                cargo.env_remove(name);
+                cargo.env_remove(&name);
             }
         }
         let output = cargo
