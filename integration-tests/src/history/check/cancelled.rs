@@ -47,10 +47,13 @@ fn requested(case: &Case<'_>, found: &mut Findings) {
         let Some(cancelled) = cancelled else {
             continue;
         };
+        // Too late is also what is answered when a CANCELLED was appended behind another end.
+        let is_behind = story.end().is_some_and(|end| end != OrderStatus::Cancelled);
         let asked = case.history.attempts.iter().any(|attempt| {
+            let status = attempt.answer.as_ref().map(|answer| answer.status);
             attempt.operation == Operation::Cancel
                 && attempt.order_id == Some(*order_id)
-                && attempt.outcome != Outcome::Failed
+                && (attempt.outcome != Outcome::Failed || (is_behind && status == Some(409)))
         });
         found.unless(asked, CancellationWasAskedFor, || {
             format!(
