@@ -155,7 +155,7 @@ pub(super) fn all() -> Vec<Plant> {
             },
         },
         Plant {
-            name: "a cancellation appears after it was refused with 409",
+            name: "a cancellation appears after it was refused with 404",
             breaks: Invariant::CancellationWasAskedFor,
             plant: |history| {
                 let why = Some(reason::CANCELLED_ON_REQUEST);
@@ -169,7 +169,7 @@ pub(super) fn all() -> Vec<Plant> {
                     why,
                 );
                 append(history, lives.history.log.remove(0));
-                let asked = attempt(Operation::Cancel, Some(id(NAMELESS)), &Value::Null, 409);
+                let asked = attempt(Operation::Cancel, Some(id(NAMELESS)), &Value::Null, 404);
                 history.attempts.push(asked);
             },
         },
