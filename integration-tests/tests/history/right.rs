@@ -67,6 +67,14 @@ fn ordered(lives: &mut Lives) {
     for status in [Pending, Reserved, Paid, Shipped] {
         lives.step(SHIPPED, &two, status);
     }
+    // It was stored, and SHIPPED came first in the log: too late.
+    lives.late(
+        SHIPPED,
+        &two,
+        OrderStatus::Cancelled,
+        "order-service",
+        Some(reason::CANCELLED_ON_REQUEST),
+    );
     lives.asked(Operation::Cancel, Some(id(SHIPPED)), &Value::Null, 409);
     let many = body("book", 5000);
     lives.asked(Operation::Place, Some(id(SOLD_OUT)), &many, 201);
