@@ -1,6 +1,7 @@
 //! One Kafka broker behind a proxy.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use testcontainers_modules::testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers_modules::testcontainers::{ContainerRequest, GenericImage, ImageExt};
@@ -9,6 +10,8 @@ use super::{Container, ports};
 
 const IMAGE: &str = "apache/kafka";
 const TAG: &str = "4.3.1";
+/// A JVM on a machine that has much else to do.
+const START: Duration = Duration::from_secs(180);
 /// Where programs of this machine connect, within the container.
 const DIRECT: u16 = 9092;
 /// The same for those that come by the proxy.
@@ -134,6 +137,7 @@ fn request(direct: u16, proxied: u16, proxy: u16) -> ContainerRequest<GenericIma
         .with_exposed_port(DIRECT.tcp())
         .with_exposed_port(PROXIED.tcp())
         .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
+        .with_startup_timeout(START)
         .with_env_var("KAFKA_ADVERTISED_LISTENERS", advertised)
         .with_host_config_modifier(move |host| {
             ports::publish(host, &[(DIRECT, direct), (PROXIED, proxied)]);
