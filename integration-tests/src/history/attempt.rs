@@ -59,6 +59,8 @@ pub struct Answered {
     pub problem: Option<String>,
     /// `status` of the order in a good answer.
     pub order_status: Option<String>,
+    /// The order that it names.
+    pub order_id: Option<OrderId>,
     /// Whether it says when to try again.
     pub retry_after: bool,
 }
@@ -104,13 +106,14 @@ impl From<&Answer> for Answered {
             status: answer.status,
             problem: is_problem.then(|| member("type")).flatten(),
             order_status: (!is_problem).then(|| member("status")).flatten(),
+            order_id: named_order(answer),
             retry_after: answer.retry_after.is_some(),
         }
     }
 }
 
 /// The order that an answer names: in its body, or in `Location`.
-pub(super) fn named_order(answer: &Answer) -> Option<OrderId> {
+fn named_order(answer: &Answer) -> Option<OrderId> {
     let located = || answer.location.as_deref()?.rsplit('/').next()?.parse().ok();
     let named = member(answer, "orderId").and_then(|id| id.parse().ok());
     named.or_else(located)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use email_service::mail::Mail as Payload;
-use service_runtime::database::{Database, DatabaseConfig};
 use sqlx::Row;
 
 use super::{History, Invariant, Mail, Recorder, check, tables};
@@ -33,21 +32,28 @@ pub async fn collect_within(system: &System, recorder: &Recorder, patience: Dura
     let started = Instant::now();
     loop {
         let in_time = started.elapsed() < patience;
-        match read(system, recorder.history()).await {
-            Ok(mut history) if !in_time || is_at_rest(&history) => {
-                history.mails = mails(system).await;
-                return history;
-            }
+        match look(system, recorder.history(), in_time).await {
+            Ok(Some(history)) => return history,
             Err(reason) if !in_time => panic!("{reason}"),
-            Ok(_) | Err(_) => tokio::time::sleep(BETWEEN_LOOKS).await,
+            Ok(None) | Err(_) => tokio::time::sleep(BETWEEN_LOOKS).await,
         }
     }
+}
+
+/// The whole history; nothing while there is time and the system is not at rest.
+async fn look(system: &System, noted: History, in_time: bool) -> Result<Option<History>, String> {
+    let history = read(system, noted).await?;
+    if in_time && !is_at_rest(&history) {
+        return Ok(None);
+    }
+    let mails = mails(system).await?;
+    Ok(Some(History { mails, ..history }))
 }
 
 /// The log first and its ends last: so nothing has more than the log, unless the system is not at rest.
 async fn read(system: &System, noted: History) -> Result<History, String> {
     let log = system.log.try_records().await?;
-    let databases = tables::read(system).await;
+    let databases = tables::read(system).await?;
     let (mut dead_letters, mut offsets) = (BTreeMap::new(), BTreeMap::new());
     for service in SERVICES.into_iter().chain(["orders-view"]) {
         let group = system.group(service);
@@ -83,12 +89,12 @@ fn is_at_rest(history: &History) -> bool {
 }
 
 /// What arrived: in a folder everything, on a server what the mail jobs say that they sent.
-async fn mails(system: &System) -> Vec<Mail> {
+async fn mails(system: &System) -> Result<Vec<Mail>, String> {
     let arrived = match &system.mail {
         mail::Mail::Folder(_) => system.mail.all().await,
         mail::Mail::Server { .. } => {
             let mut all = Vec::new();
-            for message_id in message_ids(system).await {
+            for message_id in message_ids(system).await? {
                 all.extend(system.mail.arrived(&message_id).await);
             }
             all
@@ -98,17 +104,17 @@ async fn mails(system: &System) -> Vec<Mail> {
         message_id: mail.message_id,
         recipients: mail.recipients,
     });
-    mails.collect()
+    Ok(mails.collect())
 }
 
-async fn message_ids(system: &System) -> Vec<String> {
-    let database = Database::open(&DatabaseConfig::new(system.database("email"))).unwrap();
-    let select = sqlx::query("SELECT payload FROM jobs WHERE kind = 'mail'");
-    let rows = select.fetch_all(database.pool()).await.unwrap();
-    database.close().await;
-    let id = |payload: &str| {
-        let mail: Payload = serde_json::from_str(payload).unwrap();
+async fn message_ids(system: &System) -> Result<Vec<String>, String> {
+    let database = tables::open(system, "email")?;
+    let select = "SELECT payload FROM jobs WHERE kind = 'mail'";
+    let ids = tables::rows(&database, select, |row| {
+        let mail: Payload = serde_json::from_str(row.get(0)).unwrap();
         mail.message_id.to_string()
-    };
-    rows.iter().map(|row| id(row.get(0))).collect()
+    });
+    let ids = ids.await?;
+    database.close().await;
+    Ok(ids)
 }

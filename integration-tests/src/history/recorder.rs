@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use base_domains::OrderId;
 use serde_json::{Value, json};
 
-use super::attempt::named_order;
 use super::{
     Answered, Attempt, Content, History, Injected, Interruption, Kind, Observation, Operation,
     Outcome, Poison, StockRow,
@@ -85,14 +84,15 @@ impl Recorder {
         start: Duration,
         answer: Option<&Answer>,
     ) -> Attempt {
+        let said = answer.map(Answered::from);
         let attempt = Attempt {
-            order_id: order_id.or_else(|| answer.and_then(named_order)),
+            order_id: order_id.or_else(|| said.as_ref()?.order_id),
             operation,
             content: Content(body.clone()),
             start,
             end: self.now(),
             outcome: answer.map_or(Outcome::Unknown, |answer| Outcome::of(answer.status)),
-            answer: answer.map(Answered::from),
+            answer: said,
         };
         self.attempted(attempt.clone());
         attempt

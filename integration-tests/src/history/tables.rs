@@ -34,20 +34,20 @@ const ADJUSTMENTS: &str = "SELECT product, delta FROM stock_adjustments ORDER BY
 
 /// The rows of all services of `system`.
 ///
-/// # Panics
-/// A database cannot be read.
-pub(super) async fn read(system: &System) -> Databases {
+/// # Errors
+/// Why a database cannot be read now.
+pub(super) async fn read(system: &System) -> Result<Databases, String> {
     let mut all = Databases::default();
     for service in SERVICES {
-        let database = Database::open(&DatabaseConfig::new(system.database(service))).unwrap();
-        participants(system, service, &database, &mut all).await;
+        let database = open(system, service)?;
+        participants(system, service, &database, &mut all).await?;
         match service {
-            "order" => order(&database, &mut all).await,
-            "stock" => stock(&database, &mut all).await,
-            "payment" => payment(&database, &mut all).await,
+            "order" => order(&database, &mut all).await?,
+            "stock" => stock(&database, &mut all).await?,
+            "payment" => payment(&database, &mut all).await?,
             "shipping" => {
                 let select = "SELECT order_id, state FROM shipments";
-                all.shipments = rows(&database, select, own_row).await;
+                all.shipments = rows(&database, select, own_row).await?;
             }
             _ => {}
         }
@@ -56,15 +56,26 @@ pub(super) async fn read(system: &System) -> Databases {
             id: row.get(0),
             state: row.get(1),
         });
-        all.jobs.extend(jobs.await);
+        all.jobs.extend(jobs.await?);
         database.close().await;
     }
-    all
+    Ok(all)
 }
 
-async fn rows<T>(database: &Database, select: &'static str, read: impl Fn(&AnyRow) -> T) -> Vec<T> {
+/// The database of a service.
+pub(super) fn open(system: &System, service: &str) -> Result<Database, String> {
+    let config = DatabaseConfig::new(system.database(service));
+    Database::open(&config).map_err(|error| error.to_string())
+}
+
+pub(super) async fn rows<T>(
+    database: &Database,
+    select: &'static str,
+    read: impl Fn(&AnyRow) -> T,
+) -> Result<Vec<T>, String> {
     let rows = sqlx::query(select).fetch_all(database.pool()).await;
-    rows.unwrap().iter().map(read).collect()
+    let rows = rows.map_err(|error| error.to_string())?;
+    Ok(rows.iter().map(read).collect())
 }
 
 fn own_row(row: &AnyRow) -> OwnRow {
@@ -79,7 +90,12 @@ fn partition(row: &AnyRow, column: usize) -> i32 {
     partition.try_into().unwrap()
 }
 
-async fn participants(system: &System, service: &str, database: &Database, all: &mut Databases) {
+async fn participants(
+    system: &System,
+    service: &str,
+    database: &Database,
+    all: &mut Databases,
+) -> Result<(), String> {
     let orders = rows(database, ORDERS, |row| {
         let order = OrderRow {
             order_id: row.get(1),
@@ -93,7 +109,7 @@ async fn participants(system: &System, service: &str, database: &Database, all: 
     let positions = rows(database, POSITIONS, |row| {
         (row.get::<String, _>(0), (partition(row, 1), row.get(2)))
     });
-    let (orders, positions) = (orders.await, positions.await);
+    let (orders, positions) = (orders.await?, positions.await?);
     for (_, name, group) in PARTICIPANTS.iter().filter(|(of, ..)| *of == service) {
         let own = orders.iter().filter(|(participant, _)| participant == name);
         let at = positions
@@ -107,26 +123,28 @@ async fn participants(system: &System, service: &str, database: &Database, all: 
             positions: at.map(|(_, position)| *position).collect(),
         });
     }
+    Ok(())
 }
 
-async fn order(database: &Database, all: &mut Databases) {
+async fn order(database: &Database, all: &mut Databases) -> Result<(), String> {
     let select = "SELECT order_id, state FROM command_orders";
-    all.commands = rows(database, select, own_row).await;
+    all.commands = rows(database, select, own_row).await?;
     all.views = rows(database, VIEWS, |row| View {
         order_id: row.get(0),
         status: row.get(1),
         reason: row.get(2),
     })
-    .await;
+    .await?;
     all.steps = rows(database, STEPS, |row| ViewStep {
         order_id: row.get(0),
         status: row.get(1),
         place: (partition(row, 2), row.get(3)),
     })
-    .await;
+    .await?;
+    Ok(())
 }
 
-async fn stock(database: &Database, all: &mut Databases) {
+async fn stock(database: &Database, all: &mut Databases) -> Result<(), String> {
     let select = "SELECT product, available, reserved, shipped FROM stock";
     all.stock = rows(database, select, |row| StockRow {
         product: row.get(0),
@@ -134,12 +152,12 @@ async fn stock(database: &Database, all: &mut Databases) {
         reserved: row.get(2),
         shipped: row.get(3),
     })
-    .await;
+    .await?;
     all.adjustments = rows(database, ADJUSTMENTS, |row| Adjustment {
         product: row.get(0),
         delta: row.get(1),
     })
-    .await;
+    .await?;
     let select = "SELECT order_id, state, lines FROM reservations";
     all.reservations = rows(database, select, |row| {
         let lines: BTreeMap<String, i64> = serde_json::from_str(row.get(2)).unwrap();
@@ -149,17 +167,18 @@ async fn stock(database: &Database, all: &mut Databases) {
             lines,
         }
     })
-    .await;
+    .await?;
+    Ok(())
 }
 
-async fn payment(database: &Database, all: &mut Databases) {
+async fn payment(database: &Database, all: &mut Databases) -> Result<(), String> {
     let select = "SELECT order_id, state, amount_minor FROM payments";
     all.payments = rows(database, select, |row| Payment {
         order_id: row.get(0),
         state: row.get(1),
         amount: row.get(2),
     })
-    .await;
+    .await?;
     let select = "SELECT order_id, operation, amount_minor, answer FROM sandbox_ledger";
     all.gateway = rows(database, select, |row| GatewayEntry {
         order_id: row.get(0),
@@ -167,5 +186,6 @@ async fn payment(database: &Database, all: &mut Databases) {
         amount: row.get(2),
         answer: row.get(3),
     })
-    .await;
+    .await?;
+    Ok(())
 }

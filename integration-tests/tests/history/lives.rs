@@ -70,6 +70,7 @@ pub(crate) fn attempt(
     let answer = Answered {
         status,
         problem: None,
+        order_id,
         order_status: (status < 300).then(|| good.to_owned()),
         retry_after: status == 503,
     };

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod kept;
+mod letters;
 mod lives;
 mod plant;
 mod plants;

@@ -1,31 +1,20 @@
 //! A history without a fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base_domains::{OrderStatus, header, home_partition, reason};
 use integration_tests::history::{
-    Adjustment, Databases, GatewayEntry, History, Injected, Interruption, Job, Kind, Observation,
-    Operation, OrderRow, OwnRow, Participant, Payment, Poison, Reservation, StockLevel, StockRow,
-    View, ViewStep,
+    Adjustment, History, Injected, Interruption, Kind, Observation, Operation, Poison, StockLevel,
+    StockRow,
 };
 use serde_json::{Value, json};
-use service_runtime::kafka::{PartitionLag, Record, dlt};
+use service_runtime::kafka::Record;
 
 use OrderStatus::{Cancelled, Paid, Pending, Rejected, Reserved, Shipped};
 
-use crate::lives::{Life, Lives, PARTITIONS, event, id};
-
-/// Service, participant, group.
-const PARTICIPANTS: [(&str, &str, &str); 7] = [
-    ("order", "orders", "g-order"),
-    ("order", "orders-view", "g-view"),
-    ("stock", "stock", "g-stock"),
-    ("email", "email", "g-email"),
-    ("payment", "payment", "g-payment"),
-    ("shipping", "shipping", "g-shipping"),
-    ("webhook", "webhook", "g-webhook"),
-];
+use crate::lives::{Lives, PARTITIONS, event, id};
+use crate::{kept, letters};
 
 /// Of the orders, by the number in [`id`].
 pub(crate) const SHIPPED: u128 = 1;
@@ -52,9 +41,9 @@ pub(crate) fn right() -> History {
     injected(&mut lives);
     lives.mail();
     interrupted(&mut lives.history);
-    databases(&mut lives);
+    kept::databases(&mut lives);
     stock(&mut lives.history);
-    letters(&mut lives.history);
+    letters::letters(&mut lives.history);
     lives.history
 }
 
@@ -67,7 +56,10 @@ fn ordered(lives: &mut Lives) {
     for status in [Pending, Reserved, Paid, Shipped] {
         lives.step(SHIPPED, &two, status);
     }
+    // It lost to SHIPPED.
     lives.asked(Operation::Cancel, Some(id(SHIPPED)), &Value::Null, 409);
+    let why = Some(reason::CANCELLED_ON_REQUEST);
+    lives.late(SHIPPED, &two, Cancelled, "order-service", why);
     let many = body("book", 5000);
     lives.asked(Operation::Place, Some(id(SOLD_OUT)), &many, 201);
     lives.step(SOLD_OUT, &many, Pending);
@@ -86,7 +78,6 @@ fn ordered(lives: &mut Lives) {
     }
     lives.asked(Operation::Cancel, Some(id(REFUNDED)), &Value::Null, 503);
     lives.asked(Operation::Cancel, Some(id(REFUNDED)), &Value::Null, 200);
-    let why = Some(reason::CANCELLED_ON_REQUEST);
     lives.decided(REFUNDED, &one, Cancelled, "order-service", why);
     lives.late(REFUNDED, &one, Shipped, "shipping-service", None);
     let key = || Operation::PlaceKeyed("cart-42".to_owned());
@@ -203,170 +194,6 @@ fn interrupted(history: &mut History) {
     history.bounds.appended_again = Some(4);
 }
 
-fn databases(lives: &mut Lives) {
-    let mut orders: Vec<OrderRow> = lives
-        .orders
-        .iter()
-        .map(|(id, life)| order_row(&id.to_string(), life))
-        .collect();
-    orders.push(OrderRow {
-        order_id: id(UNREADABLE).to_string(),
-        status: "PENDING".to_owned(),
-        rank: 1,
-        outcome_rank: 0,
-        failed: true,
-    });
-    let ends: BTreeMap<i32, i64> = (0..PARTITIONS).map(|p| (p, lives.end(p))).collect();
-    let mut databases = Databases::default();
-    for (service, name, group) in PARTICIPANTS {
-        databases.participants.push(Participant {
-            service: service.to_owned(),
-            name: name.to_owned(),
-            group: group.to_owned(),
-            orders: orders.clone(),
-            positions: ends.clone(),
-        });
-        let lag = |(partition, end): (&i32, &i64)| PartitionLag {
-            partition: *partition,
-            committed: (*partition > 0).then_some(*end - 1),
-            begin: 0,
-            end: *end,
-        };
-        lives
-            .history
-            .offsets
-            .insert(group.to_owned(), ends.iter().map(lag).collect());
-    }
-    for (order_id, life) in &lives.orders {
-        own_rows(&order_id.to_string(), life, &mut databases);
-    }
-    let order_id = id(UNREADABLE).to_string();
-    let unreadable = lives
-        .history
-        .log
-        .iter()
-        .find(|r| r.value.as_deref() == Some(b"{"));
-    let place = unreadable.map(|r| (r.partition, r.offset)).unwrap();
-    databases.steps.push(ViewStep {
-        order_id: order_id.clone(),
-        status: "PENDING".to_owned(),
-        place,
-    });
-    let (status, reason) = ("PENDING".to_owned(), String::new());
-    databases.views.push(View {
-        order_id: order_id.clone(),
-        status,
-        reason,
-    });
-    databases.commands.push(OwnRow {
-        order_id,
-        state: "unreadable".to_owned(),
-    });
-    lives.history.databases = databases;
-}
-
-fn order_row(order_id: &str, life: &Life) -> OrderRow {
-    let (status, _) = life.steps.last().unwrap();
-    OrderRow {
-        order_id: order_id.to_owned(),
-        status: status.as_str().to_owned(),
-        rank: 100,
-        outcome_rank: 2,
-        failed: false,
-    }
-}
-
-/// What the services keep of an order of their own.
-fn own_rows(order_id: &str, life: &Life, databases: &mut Databases) {
-    let order_id = || order_id.to_owned();
-    let passed = |status| life.steps.iter().any(|(step, _)| *step == status);
-    let (end, _) = life.steps.last().unwrap();
-    for (status, place) in &life.steps {
-        let status = status.as_str().to_owned();
-        databases.steps.push(ViewStep {
-            order_id: order_id(),
-            status,
-            place: *place,
-        });
-    }
-    let (status, reason) = (end.as_str().to_owned(), life.reason.clone());
-    databases.views.push(View {
-        order_id: order_id(),
-        status,
-        reason,
-    });
-    databases.commands.push(OwnRow {
-        order_id: order_id(),
-        state: "ended".to_owned(),
-    });
-    let job = |id: String| Job {
-        service: "email".to_owned(),
-        id,
-        state: "done".to_owned(),
-    };
-    databases.jobs.extend(
-        life.steps
-            .iter()
-            .map(|(status, _)| job(format!("mail/{}/{status}", order_id()))),
-    );
-    if !passed(Reserved) {
-        return;
-    }
-    let shipped = *end == Shipped;
-    let state = if shipped { "shipped" } else { "released" }.to_owned();
-    let (lines, amount) = asked(&life.body);
-    databases.reservations.push(Reservation {
-        order_id: order_id(),
-        state,
-        lines,
-    });
-    let mut entry = |operation: &str, answer: &str| {
-        let (operation, answer) = (operation.to_owned(), answer.to_owned());
-        databases.gateway.push(GatewayEntry {
-            order_id: order_id(),
-            operation,
-            amount,
-            answer,
-        });
-    };
-    let state = match (passed(Paid), shipped) {
-        (true, true) => "charged",
-        (true, false) => "refunded",
-        _ => "declined",
-    };
-    entry("charge", if passed(Paid) { "accepted" } else { "declined" });
-    if state == "refunded" {
-        entry("refund", "accepted");
-    }
-    databases.payments.push(Payment {
-        order_id: order_id(),
-        state: state.to_owned(),
-        amount,
-    });
-    if passed(Paid) {
-        let state = if shipped { "dispatched" } else { "cancelled" }.to_owned();
-        databases.shipments.push(OwnRow {
-            order_id: order_id(),
-            state,
-        });
-    }
-}
-
-/// Pieces by product, and the sum in minor units.
-fn asked(body: &Value) -> (BTreeMap<String, i64>, i64) {
-    let lines = body["items"]
-        .as_array()
-        .cloned()
-        .unwrap_or_else(|| vec![body.clone()]);
-    let qty = |line: &Value| line["qty"].as_i64().unwrap();
-    let pieces = |line: &Value| (line["name"].as_str().unwrap().to_owned(), qty(line));
-    let cost = |line: &Value| (line["price"].as_f64().unwrap() * 100.0).round() as i64 * qty(line);
-    (
-        lines.iter().map(pieces).collect(),
-        lines.iter().map(cost).sum(),
-    )
-}
-
 /// Books were seeded and some more came; pens were seeded.
 fn stock(history: &mut History) {
     let row = |product: &str, all: i64, reserved: i64, shipped: i64| {
@@ -399,49 +226,4 @@ fn stock(history: &mut History) {
         let at = Duration::from_millis(100 * n as u64);
         history.observations.push(Observation { at, row });
     }
-}
-
-/// Every group has what it cannot use, one of them twice after a kill.
-fn letters(history: &mut History) {
-    for (.., group) in PARTICIPANTS {
-        let mut letters = Vec::new();
-        for record in &history.log {
-            let is_it = |poison: &&Poison| {
-                poison.record.is(record)
-                    && poison
-                        .groups
-                        .as_ref()
-                        .is_none_or(|groups| groups.contains(group))
-            };
-            if history.poison.iter().any(|poison| is_it(&poison)) {
-                letters.push(letter(record, group, letters.len() as i64));
-            }
-        }
-        if group == "g-stock" {
-            let mut again = letters[0].clone();
-            again.offset = 2;
-            letters.push(again);
-        }
-        history.dead_letters.insert(group.to_owned(), letters);
-    }
-}
-
-fn letter(record: &Record, group: &str, offset: i64) -> Record {
-    let added = [
-        (dlt::ORIGINAL_TOPIC, b"orders".to_vec()),
-        (
-            dlt::ORIGINAL_PARTITION,
-            record.partition.to_be_bytes().to_vec(),
-        ),
-        (dlt::ORIGINAL_OFFSET, record.offset.to_be_bytes().to_vec()),
-        (dlt::ORIGINAL_TIMESTAMP, 1_i64.to_be_bytes().to_vec()),
-        (dlt::ORIGINAL_CONSUMER_GROUP, group.as_bytes().to_vec()),
-        (dlt::EXCEPTION_FQCN, b"invalid_body".to_vec()),
-        (dlt::EXCEPTION_MESSAGE, b"why".to_vec()),
-    ];
-    let added = added.map(|(name, value)| (name.to_owned(), value));
-    let mut letter = record.clone();
-    letter.headers.extend(added);
-    (letter.partition, letter.offset) = (0, offset);
-    letter
 }

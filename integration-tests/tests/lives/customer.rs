@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base_domains::OrderId;
 use fastrand::Rng;
 use integration_tests::Client;
+use integration_tests::history::Recorder;
 use integration_tests::invariants::Wish;
 use serde_json::json;
 use uuid::Builder;
@@ -23,25 +25,9 @@ pub(crate) struct Orders {
     all: usize,
 }
 
-/// An order that was acknowledged.
-pub(crate) struct Placed {
-    pub(crate) order_id: String,
-    pub(crate) wish: Wish,
-    /// What the cancellation was answered with.
-    pub(crate) cancelled: Option<Cancelled>,
-}
-
-/// The answer to a cancellation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cancelled {
-    /// 200: it is CANCELLED.
-    Yes,
-    /// 409: it came to another end before.
-    TooLate,
-}
-
 pub(crate) struct Customer {
     order_service: Client,
+    recorder: Recorder,
     random: Rng,
 }
 
@@ -65,45 +51,38 @@ impl Orders {
 }
 
 impl Customer {
-    pub(crate) fn new(order_service: Client, seed: u64) -> Self {
+    pub(crate) fn new(order_service: Client, recorder: Recorder, seed: u64) -> Self {
         Self {
             order_service,
+            recorder,
             random: Rng::with_seed(seed),
         }
     }
 
-    pub(crate) async fn order_all(mut self, orders: Arc<Orders>) -> Vec<Placed> {
-        let mut all = Vec::new();
+    pub(crate) async fn order_all(mut self, orders: Arc<Orders>) {
         while orders.take() {
-            all.push(self.order_one().await);
+            self.order_one().await;
             orders.placed.fetch_add(1, Ordering::SeqCst);
         }
-        all
     }
 
-    async fn order_one(&mut self) -> Placed {
+    async fn order_one(&mut self) {
         let order_id = Builder::from_random_bytes(self.random.u128(..).to_be_bytes());
-        let order_id = order_id.into_uuid().to_string();
+        let order_id = OrderId::new(order_id.into_uuid());
         let wish = Wish::number(self.random.usize(..));
         let body = json!({"name": wish.product, "qty": wish.qty, "price": self.price(wish.qty)});
-        let path = format!("/api/v1/orders/{order_id}");
         // Whatever the answer was, or if there was none: the same again makes no second order.
         loop {
-            match self.order_service.put(&path, &body).await {
-                Ok(answer) if answer.status == 201 => break,
-                Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text),
-                Err(_) => {} // the service is away
+            let placed = self.recorder.put(&self.order_service, order_id, &body);
+            match placed.await.answer.map(|answer| answer.status) {
+                Some(201) => break,
+                // Not confirmed, or the service is away.
+                Some(503) | None => tokio::time::sleep(LOOK_AGAIN).await,
+                Some(other) => panic!("{order_id} was answered {other}"),
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
         }
-        let cancelled = match self.random.u8(..4) {
-            0 => Some(self.cancel(&path).await),
-            _ => None,
-        };
-        Placed {
-            order_id,
-            wish,
-            cancelled,
+        if self.random.u8(..4) == 0 {
+            self.cancel(order_id).await;
         }
     }
 
@@ -118,20 +97,33 @@ impl Customer {
         10.0 + cents as f64 / 100.0 / qty as f64
     }
 
-    async fn cancel(&mut self, path: &str) -> Cancelled {
-        let doubt = Duration::from_millis(self.random.u64(..LONGEST_DOUBT));
-        tokio::time::sleep(doubt).await;
-        let path = format!("{path}/cancel");
+    async fn cancel(&mut self, order_id: OrderId) {
+        if self.random.u8(..4) == 0 {
+            // Too late, however slow the machine is.
+            self.until_ended(order_id).await;
+        } else {
+            let doubt = Duration::from_millis(self.random.u64(..LONGEST_DOUBT));
+            tokio::time::sleep(doubt).await;
+        }
         loop {
-            match self.order_service.post(&path, &json!({}), &[]).await {
-                Ok(answer) if answer.status == 200 => {
-                    assert_eq!(answer.member("status"), "CANCELLED", "{}", answer.text);
-                    return Cancelled::Yes;
-                }
-                Ok(answer) if answer.status == 409 => return Cancelled::TooLate,
-                // Not read by the order service yet, or not confirmed in time.
-                Ok(answer) => assert!([404, 503].contains(&answer.status), "{}", answer.text),
-                Err(_) => {}
+            let cancelled = self.recorder.cancel(&self.order_service, order_id);
+            match cancelled.await.answer.map(|answer| answer.status) {
+                Some(200 | 409) => return,
+                // Not read by the order service yet, not confirmed in time, or the service is away.
+                Some(404 | 503) | None => tokio::time::sleep(LOOK_AGAIN).await,
+                Some(other) => panic!("cancelling {order_id} was answered {other}"),
+            }
+        }
+    }
+
+    async fn until_ended(&self, order_id: OrderId) {
+        let path = format!("/api/v1/orders/{order_id}?wait=5s");
+        loop {
+            if let Ok(answer) = self.order_service.try_get(&path).await
+                && answer.status == 200
+                && ["SHIPPED", "REJECTED"].contains(&answer.member("status").as_str())
+            {
+                return;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

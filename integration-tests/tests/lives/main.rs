@@ -12,9 +12,8 @@ mod verdict;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use integration_tests::invariants::{
-    effects_agree_with, ended_everywhere, nobody_ended, nothing_is_dead_lettered,
-};
+use integration_tests::history::{Recorder, StockLevel, check, collect};
+use integration_tests::invariants::nobody_ended;
 use integration_tests::mail::Mail;
 use integration_tests::pace::sized;
 use integration_tests::system::PROCESSES;
@@ -50,34 +49,44 @@ async fn every_order_comes_to_one_end_whatever_is_killed_declined_or_cancelled()
         .await;
     stock_up(&system).await;
 
+    let recorder = Recorder::new();
     let (started, orders) = (
         Instant::now(),
         Arc::new(Orders::new(sized(ORDERS, SHORT_ORDERS))),
     );
     let mut customers = JoinSet::new();
     for n in 0..CUSTOMERS {
-        let customer = Customer::new(system.order.clone(), seed.wrapping_add(n as u64));
+        let customer = Customer::new(
+            system.order.clone(),
+            recorder.clone(),
+            seed.wrapping_add(n as u64),
+        );
         customers.spawn(customer.order_all(Arc::clone(&orders)));
     }
-    let restarts = Restarts::until(&mut system, seed, || orders.all_placed()).await;
-    let mut placed = Vec::new();
-    while let Some(of_one) = customers.join_next().await {
-        placed.extend(of_one.expect("a customer that does not panic"));
+    let restarts = Restarts::until(&mut system, &recorder, seed, || orders.all_placed()).await;
+    while let Some(ended) = customers.join_next().await {
+        ended.expect("a customer that does not panic");
     }
     let placing = started.elapsed();
 
     system.until_ready().await;
-    let statuses = ended_everywhere(&system).await;
-    effects_agree_with(&system, &verdict::wishes(&placed), &statuses, &STOCK).await;
-    nothing_is_dead_lettered(&system).await;
+    let mut history = collect(&system, &recorder).await;
+    history
+        .stock
+        .extend(STOCK.map(|(product, pieces)| StockLevel {
+            product: product.to_owned(),
+            pieces,
+        }));
+    let found = check(&history);
+    assert!(found.is_empty(), "{found:#?}");
     nobody_ended(&mut system, &PROCESSES);
-    verdict::answers_kept_their_word(&placed, &statuses);
-    let mails = verdict::one_message_id_for_each_state(&system, &statuses).await;
+    let accepted = verdict::accepted(&history);
+    assert_eq!(accepted, sized(ORDERS, SHORT_ORDERS));
     println!(
-        "{} orders in {placing:.1?}, at rest after {:.1?}; ends: {}; {restarts}; {mails}",
-        placed.len(),
+        "{accepted} orders in {placing:.1?}, at rest after {:.1?}; cancellations and ends: {:?}; {restarts}; {}",
         started.elapsed(),
-        verdict::ends(&statuses),
+        verdict::cases(&history),
+        verdict::mails(&history),
     );
 }
 

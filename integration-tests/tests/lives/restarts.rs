@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use integration_tests::history::{Kind, Recorder};
 use integration_tests::system::PROCESSES;
 use integration_tests::{Signal, System};
 
@@ -21,7 +22,12 @@ pub(crate) struct Restarts {
 
 impl Restarts {
     /// Goes on until `enough`, but restarts each service at least twice: killed once, asked to end once.
-    pub(crate) async fn until(system: &mut System, seed: u64, enough: impl Fn() -> bool) -> Self {
+    pub(crate) async fn until(
+        system: &mut System,
+        recorder: &Recorder,
+        seed: u64,
+        enough: impl Fn() -> bool,
+    ) -> Self {
         let mut random = Rng::with_seed(seed);
         let mut restarts = Self {
             killed: BTreeMap::new(),
@@ -35,6 +41,8 @@ impl Restarts {
                 // Each in turn, so that both happen to everybody.
                 let place = PROCESSES.iter().position(|process| *process == name);
                 let kill = (round + place.unwrap_or(n)) % 2 == 0;
+                let what = if kill { Kind::Kill } else { Kind::End };
+                recorder.interrupted(name, what);
                 restarts.one(system, &mut random, name, kill).await;
             }
             round += 1;

@@ -64,6 +64,14 @@ fn answer(attempt: &Attempt, found: &mut Findings) {
 }
 
 fn keys(case: &Case<'_>, found: &mut Findings) {
+    for attempt in &case.history.attempts {
+        let said = attempt.answer.as_ref().and_then(|answer| answer.order_id);
+        if let (Some(asked), Some(said)) = (attempt.order_id, said) {
+            found.unless(asked == said, OneKeyIsOneOrder, || {
+                format!("{asked} was answered as {said}")
+            });
+        }
+    }
     let mut orders = BTreeMap::<&str, BTreeSet<OrderId>>::new();
     for attempt in &case.history.attempts {
         if let (Operation::PlaceKeyed(key), Some(order_id)) = (&attempt.operation, attempt.order_id)

@@ -3,7 +3,7 @@
 use base_domains::{OrderStatus, reason};
 
 use super::super::Invariant::{CancellationIsAnsweredAsItEnded, CancellationWasAskedFor};
-use super::super::{Operation, Outcome};
+use super::super::{Attempt, Operation, Outcome};
 use super::{Case, Findings};
 
 /// 409 because no event of the order can be read: nothing is said about its end.
@@ -47,10 +47,15 @@ fn requested(case: &Case<'_>, found: &mut Findings) {
         let Some(cancelled) = cancelled else {
             continue;
         };
+        // One that lost to another end is in the log too: it was answered 409.
+        let may_be_late = |attempt: &Attempt| {
+            let status = attempt.answer.as_ref().map(|answer| answer.status);
+            status == Some(409) && !cancelled.effective
+        };
         let asked = case.history.attempts.iter().any(|attempt| {
             attempt.operation == Operation::Cancel
                 && attempt.order_id == Some(*order_id)
-                && attempt.outcome != Outcome::Failed
+                && (attempt.outcome != Outcome::Failed || may_be_late(attempt))
         });
         found.unless(asked, CancellationWasAskedFor, || {
             format!(

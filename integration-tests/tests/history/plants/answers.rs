@@ -10,6 +10,14 @@ use crate::plant::Plant;
 use crate::right::{LANDED, NAMELESS, NOT_LANDED, REFUNDED, REFUSED, SHIPPED, SOLD_OUT, body};
 
 pub(super) fn all() -> Vec<Plant> {
+    [lost(), contract(), refused(), cancelled()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Accepted, and not there, or not as it was asked for.
+fn lost() -> Vec<Plant> {
     vec![
         Plant {
             name: "an order that was answered 201 never was in the log",
@@ -53,12 +61,27 @@ pub(super) fn all() -> Vec<Plant> {
             breaks: Invariant::ContentIsAsAsked,
             plant: |history| rewrite(record(history, LANDED, "order.pending"), "pen", "pan"),
         },
+    ]
+}
+
+/// Answers that say what they must not.
+fn contract() -> Vec<Plant> {
+    vec![
         Plant {
             name: "one key became two orders",
             breaks: Invariant::OneKeyIsOneOrder,
             plant: |history| {
                 let key = Operation::PlaceKeyed("cart-42".to_owned());
                 let asked = attempt(key, Some(id(SHIPPED)), &body("book", 1), 201);
+                history.attempts.push(asked);
+            },
+        },
+        Plant {
+            name: "an order that was put under one id was answered under another",
+            breaks: Invariant::OneKeyIsOneOrder,
+            plant: |history| {
+                let mut asked = attempt(Operation::Put, Some(id(LANDED)), &body("pen", 2), 201);
+                asked.answer.as_mut().unwrap().order_id = Some(id(94));
                 history.attempts.push(asked);
             },
         },
@@ -80,6 +103,12 @@ pub(super) fn all() -> Vec<Plant> {
                 answer.unwrap().retry_after = false;
             },
         },
+    ]
+}
+
+/// There, though it was refused or nobody asked.
+fn refused() -> Vec<Plant> {
+    vec![
         Plant {
             name: "an order that was refused is in the log (G1a)",
             breaks: Invariant::FailedNeverAppears,
@@ -145,6 +174,12 @@ pub(super) fn all() -> Vec<Plant> {
                     .for_each(|record| append(history, record));
             },
         },
+    ]
+}
+
+/// Cancellations.
+fn cancelled() -> Vec<Plant> {
+    vec![
         Plant {
             name: "an order was cancelled on request, and nobody requested it",
             breaks: Invariant::CancellationWasAskedFor,
@@ -155,7 +190,7 @@ pub(super) fn all() -> Vec<Plant> {
             },
         },
         Plant {
-            name: "a cancellation appears after it was refused with 409",
+            name: "a cancellation appears after it was refused with 404",
             breaks: Invariant::CancellationWasAskedFor,
             plant: |history| {
                 let why = Some(reason::CANCELLED_ON_REQUEST);
@@ -169,8 +204,20 @@ pub(super) fn all() -> Vec<Plant> {
                     why,
                 );
                 append(history, lives.history.log.remove(0));
-                let asked = attempt(Operation::Cancel, Some(id(NAMELESS)), &Value::Null, 409);
+                let asked = attempt(Operation::Cancel, Some(id(NAMELESS)), &Value::Null, 404);
                 history.attempts.push(asked);
+            },
+        },
+        Plant {
+            name: "a cancellation that was refused with 409 ended the order",
+            breaks: Invariant::CancellationWasAskedFor,
+            plant: |history| {
+                for attempt in &mut history.attempts {
+                    if attempt.order_id == Some(id(REFUNDED)) && !attempt.places() {
+                        attempt.outcome = Outcome::Failed;
+                        attempt.answer.as_mut().unwrap().status = 409;
+                    }
+                }
             },
         },
         Plant {
