@@ -76,9 +76,10 @@ pub(super) async fn serve_connection(
     let end = {
         let mut running = Pin::new(&mut connection);
         tokio::select! {
+            // First what has come in: a request that is already here keeps the place.
             biased;
-            () = place.told_to_leave() => End::GaveWay,
             result = running.as_mut() => End::from(result),
+            () = place.told_to_leave() => End::GaveWay,
             () = shutdown.cancelled() => {
                 // Idle connections end at once, others after the request that was begun.
                 running.as_mut().graceful_shutdown();
