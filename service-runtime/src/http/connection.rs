@@ -92,7 +92,9 @@ pub(super) async fn serve_connection(
         tracing::debug!(%error, "A client could not be told why its connection ends.");
         return;
     }
-    if place.has_unread_body() || place.is_arriving() {
+    // Not where somebody waits for the place.
+    let may_linger = !matches!(end, End::GaveWay);
+    if may_linger && (place.has_unread_body() || place.is_arriving()) {
         tokio::select! {
             () = place.told_to_leave() => {}
             () = shutdown.cancelled() => {}
