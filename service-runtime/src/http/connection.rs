@@ -76,9 +76,10 @@ pub(super) async fn serve_connection(
     let end = {
         let mut running = Pin::new(&mut connection);
         tokio::select! {
+            // First what has come in: a request that is already here keeps the place.
             biased;
-            () = place.told_to_leave() => End::GaveWay,
             result = running.as_mut() => End::from(result),
+            () = place.told_to_leave() => End::GaveWay,
             () = shutdown.cancelled() => {
                 // Idle connections end at once, others after the request that was begun.
                 running.as_mut().graceful_shutdown();
@@ -91,7 +92,9 @@ pub(super) async fn serve_connection(
         tracing::debug!(%error, "A client could not be told why its connection ends.");
         return;
     }
-    if place.has_unread_body() || place.is_arriving() {
+    // Not where somebody waits for the place.
+    let may_linger = !matches!(end, End::GaveWay);
+    if may_linger && (place.has_unread_body() || place.is_arriving()) {
         tokio::select! {
             () = place.told_to_leave() => {}
             () = shutdown.cancelled() => {}

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// Who has rested for less keeps its place: its request may be on the way.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(250);
 
 /// All places of a server.
 pub(super) struct Places {
