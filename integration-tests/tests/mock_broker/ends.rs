@@ -12,8 +12,6 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         test!(a_service_that_is_terminated_while_the_broker_is_gone_ends_with_0_in_time, no database)
             .threads(2),
-        test!(a_service_whose_broker_goes_and_comes_while_it_ends_ends_with_0_in_time, no database)
-            .threads(2),
     ]
 }
 
@@ -70,24 +68,6 @@ async fn a_service_that_is_terminated_while_the_broker_is_gone_ends_with_0_in_ti
         // From clients that do not know it yet to such as wait for the coordinator. The scenario itself.
         tokio::time::sleep(Duration::from_millis(round * 300 % 2000)).await;
         let since = terminate(&services);
-        end_well(services, since).await;
-    }
-}
-
-async fn a_service_whose_broker_goes_and_comes_while_it_ends_ends_with_0_in_time() {
-    for round in 0..rounds() {
-        let mut mock = Mock::new();
-        let services = started(&mut mock).await;
-        for service in &services {
-            service.until_ready().await;
-        }
-        let since = terminate(&services);
-        for _ in 0..5 {
-            mock.cluster.broker_down(-1).unwrap();
-            tokio::time::sleep(Duration::from_millis(10 + round * 37 % 400)).await;
-            mock.cluster.broker_up(-1).unwrap();
-            tokio::time::sleep(Duration::from_millis(10 + round * 53 % 200)).await;
-        }
         end_well(services, since).await;
     }
 }
