@@ -8,7 +8,7 @@ use service_runtime::database::{Database, DatabaseConfig};
 use service_runtime::kafka::{LoopError, read_all};
 use service_runtime::lifecycle::Shutdown;
 use sqlx::{AssertSqlSafe, Executor as _};
-use test_support::{Kind, Fault, Proxy, Test, TestDatabase, test};
+use test_support::{Fault, Kind, Proxy, Test, TestDatabase, test};
 use tokio::task::JoinHandle;
 
 use crate::participant::{DEADLINE, Reserve, World, ended, event, world};
