@@ -100,8 +100,8 @@ pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(30);
 /// Most outcomes of history that are read and published at a time.
 const PAGE: i64 = 500;
 
-/// Places of records that are dead-lettered already: a repeated transaction does not repeat them.
-pub(super) type Lettered = BTreeSet<(PartitionId, i64)>;
+/// Places of records, such as those that are dead-lettered already: a repeated transaction does not repeat them.
+pub(super) type Places = BTreeSet<(PartitionId, i64)>;
 
 /// Runs the batch's transaction and publishes its outcomes; on success everything is durable and
 /// published, and the offsets may be stored. Returns how many decisions were made and did not fail.
@@ -109,7 +109,7 @@ pub(super) async fn process<D: Decider>(
     shared: &Shared<D>,
     batch: &Batch<'_>,
     mode: &Mode,
-    lettered: &mut Lettered,
+    lettered: &mut Places,
     failed: &mut Allowance,
 ) -> Result<usize, BatchError> {
     let transaction = transact(shared, batch, mode, lettered, failed);
@@ -128,6 +128,14 @@ pub(super) async fn process<D: Decider>(
     Ok(committed.decided)
 }
 
+/// A transaction in the place of `tx`, when whoever waited for its locks has them (a mutation).
+#[cold]
+async fn without_locks<D>(shared: &Shared<D>, tx: Tx) -> Result<Tx, DatabaseError> {
+    tx.commit().await?;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    shared.database.begin().await
+}
+
 /// What is durable and what is still to do.
 struct Committed {
     /// Outcomes that this transaction stored.
@@ -141,17 +149,14 @@ async fn transact<D: Decider>(
     shared: &Shared<D>,
     batch: &Batch<'_>,
     mode: &Mode,
-    lettered: &mut Lettered,
+    lettered: &mut Places,
     failed: &mut Allowance,
 ) -> Result<Committed, BatchError> {
     let mut tx = shared.database.begin().await?;
     let orders = order_ids(batch.kinds, shared.partitions());
     let mut rows = shared.store.lock_orders(&mut tx, &orders).await?;
     if fault::mutated("r1.lock-before-fold") {
-        tx.commit().await?;
-        // Whoever waited for the locks has them now.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        tx = shared.database.begin().await?;
+        tx = without_locks(shared, tx).await?;
     }
     fault::point("batch.lock.after");
     let before = rows.clone();
@@ -195,13 +200,16 @@ async fn transact<D: Decider>(
     Ok(committed)
 }
 
+pub(super) fn place(record: &Record) -> (PartitionId, i64) {
+    (record.partition, record.offset)
+}
+
 /// Appends the letters that are not there yet and remembers them.
 pub(super) async fn dead_letter<D: Decider>(
     shared: &Shared<D>,
     failures: &[Failure<'_>],
-    lettered: &mut Lettered,
+    lettered: &mut Places,
 ) -> Result<(), BatchError> {
-    let place = |record: &Record| (record.partition, record.offset);
     let missing: Vec<Letter<'_>> = failures
         .iter()
         .filter(|failure| !lettered.contains(&place(failure.record)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::allowance::Allowance;
 use super::batch::{
-    Batch, BatchError, Lettered, Mode, TRANSACTION_LIMIT, dead_letter, next_offsets, process,
+    Batch, BatchError, Mode, Places, TRANSACTION_LIMIT, dead_letter, next_offsets, process,
     publish_held_back,
 };
 use super::decider::Decider;
@@ -34,8 +34,10 @@ pub(super) struct Handler<D> {
     unreadable: Allowance,
     /// Of decisions that failed.
     failed: Allowance,
-    /// Of the held batch.
-    lettered: Lettered,
+    /// Of the held batch: dead-lettered.
+    lettered: Places,
+    /// Of the held batch: durable and published, which one more attempt does not repeat.
+    done: Places,
     /// Of the loop, which is silent while it waits for the batch.
     health: Component,
 }
@@ -49,7 +51,8 @@ impl<D: Decider> Handler<D> {
             unreadable: letters.clone(),
             failed: letters,
             shared,
-            lettered: Lettered::new(),
+            lettered: Places::new(),
+            done: Places::new(),
             health,
         }
     }
@@ -78,13 +81,33 @@ impl<D: Decider> Handler<D> {
         Ok(())
     }
 
+    async fn settle_in_pieces(
+        &mut self,
+        records: &[Record],
+        kinds: &[Kind],
+    ) -> Result<(), Interruption> {
+        let mut begin = 0;
+        for end in pieces(kinds) {
+            self.settle(Batch {
+                records: &records[begin..end],
+                kinds: &kinds[begin..end],
+            })
+            .await?;
+            begin = end;
+        }
+        Ok(())
+    }
+
     /// Bisects on a defect: the good records all get their effect, in order, and the one that
     /// cannot be decided keeps its fold (rule R2).
     async fn settle(&mut self, batch: Batch<'_>) -> Result<(), Interruption> {
-        let mut work = vec![batch];
+        let mut work = Vec::from_iter((!batch.records.is_empty()).then_some(batch));
         while let Some(batch) = work.pop() {
             match self.process_again(&batch, &Mode::Decide).await {
-                Ok(decided) => self.defects.worked(decided),
+                Ok(decided) => {
+                    self.defects.worked(decided);
+                    self.done.extend(batch.records.iter().map(place));
+                }
                 Err(BatchError::Bug(reason)) if batch.records.len() > 1 => {
                     tracing::debug!(reason, records = batch.records.len(), "Bisecting a batch.");
                     let middle = batch.records.len() / 2;
@@ -125,6 +148,7 @@ impl<D: Decider> Handler<D> {
         match self.process_again(batch, &Mode::FoldOnly(reason)).await {
             Ok(_) => {
                 self.defects = defects;
+                self.done.extend(batch.records.iter().map(place));
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -239,18 +263,15 @@ impl<D: Decider> BatchHandler for Handler<D> {
         let unreadable = unreadable.map_err(Interruption::Unavailable)?;
         fault::point("batch.read.after");
         self.dead_letter_bad(records, &kinds).await?;
-        let mut begin = 0;
-        for end in pieces(&kinds) {
-            self.settle(Batch {
-                records: &records[begin..end],
-                kinds: &kinds[begin..end],
-            })
-            .await?;
-            begin = end;
-        }
+        // A batch is done from its beginning on.
+        let is_done = |record: &&Record| self.done.contains(&place(record));
+        let done = records.iter().take_while(is_done).count();
+        self.settle_in_pieces(&records[done..], &kinds[done..]).await?;
+        self.end_history(&next_offsets(records)).await?;
         self.lettered.clear();
+        self.done.clear();
         self.unreadable = unreadable;
-        self.end_history(&next_offsets(records)).await
+        Ok(())
     }
 
     fn may_commit(&self, partition: PartitionId) -> bool {
@@ -259,6 +280,7 @@ impl<D: Decider> BatchHandler for Handler<D> {
 
     fn revoked(&mut self, partition: PartitionId) {
         self.shared.quiet.end(partition);
+        self.done.retain(|(of, _)| *of != partition);
     }
 }
 

@@ -517,6 +517,27 @@ async fn defects_in_a_row_stop_dead_lettering_until_the_defect_is_mended(world: 
     assert_eq!(world.log.sent_to("orders").len(), 3);
 }
 
+/// Its partitions are paused meanwhile, so nothing of it is read back and confirmed.
+#[tokio::test]
+async fn what_is_done_of_a_held_batch_is_published_once_however_often_it_is_tried() {
+    let world = world().await;
+    let mut records: Vec<Record> = (0..9).map(|n| pending(&format!("{n}"), n)).collect();
+    let bugs = (10..16).map(|n| named(order(&format!("{n}")), "bug", OrderStatus::Pending, n));
+    records.extend(bugs);
+    let mut handler = world.handler();
+    for _ in 0..5 {
+        handler.handle(&records).await.unwrap_err();
+    }
+    assert_eq!(world.log.sent_to("orders").len(), 9);
+    assert_eq!(world.log.sent_to("orders.stock.dlt").len(), 3);
+    world.decider.fixed.store(true, Ordering::SeqCst);
+    handler.handle(&records).await.unwrap();
+    assert_eq!(world.log.sent_to("orders").len(), 12);
+    // The next time it is another batch.
+    handler.handle(&records).await.unwrap();
+    assert_eq!(world.log.sent_to("orders").len(), 24);
+}
+
 /// Rule R4: `N` is kept in the database.
 async fn a_database_remembers_which_log_it_was_folded_from(world: World) {
     let first = LogIdentity {
@@ -617,7 +638,7 @@ async fn a_repeated_transaction_does_not_repeat_its_dead_letters(world: World) {
         code: "test",
         reason: "a reason".to_owned(),
     };
-    let mut lettered = batch::Lettered::new();
+    let mut lettered = batch::Places::new();
     for _ in 0..3 {
         let failures = std::slice::from_ref(&failure);
         batch::dead_letter(&world.shared, failures, &mut lettered)
