@@ -200,7 +200,7 @@ async fn transact<D: Decider>(
     Ok(committed)
 }
 
-pub(super) fn place(record: &Record) -> (PartitionId, i64) {
+pub(super) fn place_of(record: &Record) -> (PartitionId, i64) {
     (record.partition, record.offset)
 }
 
@@ -212,7 +212,7 @@ pub(super) async fn dead_letter<D: Decider>(
 ) -> Result<(), BatchError> {
     let missing: Vec<Letter<'_>> = failures
         .iter()
-        .filter(|failure| !lettered.contains(&place(failure.record)))
+        .filter(|failure| !lettered.contains(&place_of(failure.record)))
         .map(|failure| Letter {
             record: failure.record,
             code: failure.code,
@@ -220,7 +220,7 @@ pub(super) async fn dead_letter<D: Decider>(
         })
         .collect();
     shared.dead_letters.publish(&missing).await?;
-    lettered.extend(missing.iter().map(|letter| place(letter.record)));
+    lettered.extend(missing.iter().map(|letter| place_of(letter.record)));
     Ok(())
 }
 

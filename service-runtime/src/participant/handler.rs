@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Shared;
 use super::allowance::Allowance;
 use super::batch::{
-    Batch, BatchError, Mode, Places, TRANSACTION_LIMIT, dead_letter, next_offsets, process,
-    publish_held_back,
+    Batch, BatchError, Mode, Places, TRANSACTION_LIMIT, dead_letter, next_offsets, place_of,
+    process, publish_held_back,
 };
 use super::decider::Decider;
 use super::plan::{Kind, kind_of, pieces};
@@ -106,7 +106,7 @@ impl<D: Decider> Handler<D> {
             match self.process_again(&batch, &Mode::Decide).await {
                 Ok(decided) => {
                     self.defects.worked(decided);
-                    self.done.extend(batch.records.iter().map(place));
+                    self.done.extend(batch.records.iter().map(place_of));
                 }
                 Err(BatchError::Bug(reason)) if batch.records.len() > 1 => {
                     tracing::debug!(reason, records = batch.records.len(), "Bisecting a batch.");
@@ -148,7 +148,7 @@ impl<D: Decider> Handler<D> {
         match self.process_again(batch, &Mode::FoldOnly(reason)).await {
             Ok(_) => {
                 self.defects = defects;
-                self.done.extend(batch.records.iter().map(place));
+                self.done.extend(batch.records.iter().map(place_of));
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -264,9 +264,10 @@ impl<D: Decider> BatchHandler for Handler<D> {
         fault::point("batch.read.after");
         self.dead_letter_bad(records, &kinds).await?;
         // A batch is done from its beginning on.
-        let is_done = |record: &&Record| self.done.contains(&place(record));
+        let is_done = |record: &&Record| self.done.contains(&place_of(record));
         let done = records.iter().take_while(is_done).count();
-        self.settle_in_pieces(&records[done..], &kinds[done..]).await?;
+        self.settle_in_pieces(&records[done..], &kinds[done..])
+            .await?;
         self.end_history(&next_offsets(records)).await?;
         self.lettered.clear();
         self.done.clear();
