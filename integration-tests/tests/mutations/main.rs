@@ -56,10 +56,18 @@ fn every_mutation_has_a_test() -> Result<(), Failed> {
     Err(format!("without a test or without a mutation, or twice: {odd:?}").into())
 }
 
+fn requires_postgres() -> bool {
+    std::env::var("TEST_REQUIRE").is_ok_and(|required| required == "postgres")
+}
+
 /// What the mutation's test said; the error is why the mutation does not count as caught.
 fn check(programs: &Programs, case: &Case) -> Result<String, Failed> {
     match run(programs, case, None)? {
         Verdict::Passed => {}
+        // Where it is required, it is not a result.
+        Verdict::NotRun if requires_postgres() => {
+            return Err("not run, though TEST_REQUIRE is postgres".into());
+        }
         Verdict::NotRun => return Ok("not run: without a PostgreSQL".to_owned()),
         verdict => return Err(format!("without the mutation: {verdict}").into()),
     }
