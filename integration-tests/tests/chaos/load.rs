@@ -1,4 +1,5 @@
-//! Customers, and strangers who write to the log themselves. The choices come from a seed.
+//! Customers, and strangers who write to the log themselves. Each one's choices come from the seed; when they are
+//! made, and so what becomes of them, depends on the answers and on the machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,24 +38,26 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn start(system: &System, recorder: &Recorder, seed: u64) -> Self {
+        // One stream each: with a sum for a seed, a customer would do what its neighbour does under the next seed.
+        let mut streams = Rng::with_seed(seed);
         let mut load = Self {
             ended: Arc::default(),
             everybody: JoinSet::new(),
         };
         let mut order_services = vec![system.order.clone()];
         order_services.extend(system.others.get("order-1").cloned());
-        for n in 0..CUSTOMERS {
+        for _ in 0..CUSTOMERS {
             let customer = Customer {
                 order_services: order_services.clone(),
                 recorder: recorder.clone(),
-                random: Rng::with_seed(seed.wrapping_add(n + 1)),
+                random: streams.fork(),
             };
             load.everybody.spawn(customer.act(Arc::clone(&load.ended)));
         }
         let stranger = Stranger {
             log: system.log.clone(),
             recorder: recorder.clone(),
-            random: Rng::with_seed(seed.wrapping_add(CUSTOMERS + 1)),
+            random: streams.fork(),
         };
         load.everybody.spawn(stranger.act(Arc::clone(&load.ended)));
         for stock_service in system.stock.clone() {

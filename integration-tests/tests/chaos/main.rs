@@ -2,8 +2,8 @@
 //! is healed, comes to rest, and the whole history is judged.
 //!
 //! `cargo verify-chaos -- --minutes 10 --seed 7`; without arguments for a minute, with a seed of its own, which
-//! is printed. `TEST_MINUTES` and `TEST_SEED` say the same. One seed is one sequence of disturbances and
-//! of orders.
+//! is printed. `TEST_MINUTES` and `TEST_SEED` say the same. One seed is one plan of disturbances and the choices
+//! of each customer; not the timing, so two runs under one seed differ.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
