@@ -69,13 +69,3 @@ impl Injected {
         self.key == record.key && self.headers == record.headers && self.value == record.value
     }
 }
-
-impl Interruption {
-    /// Whether a mail can be sent twice for it: of email-service, its database, or the mail server.
-    #[must_use]
-    pub fn can_repeat_mail(&self) -> bool {
-        ["email", "postgres", "mailpit"]
-            .iter()
-            .any(|name| self.process.starts_with(name))
-    }
-}

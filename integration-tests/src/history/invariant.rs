@@ -70,13 +70,13 @@ pub enum Invariant {
     PaymentIsTheLogs,
     /// Parcels are those of the SHIPPED orders.
     ShipmentIsTheLogs,
-    /// 5: every effective state that is mailed is.
+    /// 5: every effective state that is mailed is; none is skipped unless the run says so.
     MailIsSent,
     /// 5: nothing else is, and to nobody else.
     MailHasItsState,
     /// 5: all mails of an order and a state have one `Message-ID`.
     MailHasOneId,
-    /// 5: at most 1 + interruptions.
+    /// 5: none more often than its job was tried.
     MailRepeatsAreBounded,
     /// No job is left open or given up.
     JobIsDone,
@@ -94,7 +94,7 @@ pub enum Invariant {
     OffsetIsInTheLog,
     /// 7: nobody committed an offset before the work was durable.
     OffsetIsDurable,
-    /// No process ends by itself.
+    /// No process ends by itself, or fails when it is asked to end.
     NobodyEndsByItself,
 }
 }

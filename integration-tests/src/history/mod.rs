@@ -65,7 +65,7 @@ pub struct History {
     pub mails: Vec<Mail>,
     /// Every kill, freeze and cut.
     pub interruptions: Vec<Interruption>,
-    /// Processes that ended though nobody interrupted them.
+    /// Processes that ended though nobody interrupted them, or otherwise than they were asked to; perhaps with how.
     pub ended_by_themselves: Vec<String>,
     /// What may be repeated, and how often.
     pub bounds: Bounds,
@@ -103,9 +103,8 @@ pub struct Mail {
 pub struct Bounds {
     /// States that are mailed.
     pub mailed: Vec<OrderStatus>,
-    /// Repeats that a mail may have on top of one for each interruption of email-service or what it needs:
-    /// lost replies and expired leases that the run knows of.
-    pub mail_repeats: usize,
+    /// Mails that may be skipped: because they are too old, or there is nobody to tell.
+    pub skipped_mails: usize,
     /// Records of the topic that may be there a second time; `None` where the run has no such bound.
     pub appended_again: Option<usize>,
 }
@@ -114,7 +113,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             mailed: MAILED.to_vec(),
-            mail_repeats: 0,
+            skipped_mails: 0,
             appended_again: None,
         }
     }

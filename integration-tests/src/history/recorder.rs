@@ -113,7 +113,7 @@ impl Recorder {
         });
     }
 
-    /// Notes that `process` was found ended.
+    /// Notes that `process` was found ended, or ended otherwise than it was asked to; it may say how.
     pub fn ended_by_itself(&self, process: &str) {
         self.lock().ended_by_themselves.push(process.to_owned());
     }

@@ -158,4 +158,6 @@ pub struct Job {
     pub id: String,
     /// `due`, `leased`, `done`, `dead`, `skipped`.
     pub state: String,
+    /// How often it was leased.
+    pub attempts: i64,
 }

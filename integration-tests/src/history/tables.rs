@@ -34,6 +34,7 @@ const VIEWS: &str = "SELECT order_id, status, reason FROM order_views \
                      WHERE generation = (SELECT generation FROM read_model)";
 const STEPS: &str = "SELECT order_id, status, partition_id, record_offset FROM order_history \
                      WHERE generation = (SELECT generation FROM read_model)";
+const JOBS: &str = "SELECT job_id, state, attempts FROM jobs";
 const ADJUSTMENTS: &str = "SELECT product, delta FROM stock_adjustments ORDER BY created_at, id";
 
 /// The rows of all services of `system`.
@@ -55,10 +56,11 @@ pub(super) async fn read(system: &System) -> Result<Databases, String> {
             }
             _ => {}
         }
-        let jobs = rows(&database, "SELECT job_id, state FROM jobs", |row| Job {
+        let jobs = rows(&database, JOBS, |row| Job {
             service: service.to_owned(),
             id: row.get(0),
             state: row.get(1),
+            attempts: row.get(2),
         });
         all.jobs.extend(jobs.await?);
         database.close().await;

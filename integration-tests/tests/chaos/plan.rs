@@ -85,6 +85,9 @@ pub(crate) fn plan(seed: u64, length: Duration, field: &Field) -> Vec<Step> {
         steps: Vec::new(),
     };
     let mut at = Duration::ZERO;
+    // What is rare, so that every run has it.
+    planner.process(at, Operation::Freeze);
+    planner.way(at);
     while at < length {
         planner.step(at);
         at += Duration::from_millis(planner.random.u64(BETWEEN));

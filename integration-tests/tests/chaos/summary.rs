@@ -5,13 +5,19 @@ use std::fmt;
 use std::time::Duration;
 
 use base_domains::header;
-use integration_tests::history::{History, Outcome, Recorder, StockLevel, check, collect_within};
+use integration_tests::history::{
+    History, Kind, Outcome, Recorder, StockLevel, check, collect_within,
+};
 
 use crate::nemesis::Tally;
 use crate::world::{STOCK, World};
 
 /// On top of what the run itself waited.
 const REST: Duration = Duration::from_secs(60);
+/// Records that may be there again, on top of half of all: a kill repeats at most what came since the last commit
+/// of an offset, and of that only what was not read back. Runs of one to ten minutes had up to a quarter, so on
+/// average every event may be there twice; one that is published again and again exceeds that.
+const REPEATS: usize = 100;
 /// Of the violations.
 const SHOWN: usize = 100;
 
@@ -35,10 +41,9 @@ impl Summary {
         let mut lines = Vec::new();
         let mut history = collect_within(&world.system, recorder, REST).await;
         history.stock = levels();
-        // A worker may commit that a mail is sent, and not get to know it.
-        history.bounds.mail_repeats = world.commits_cut();
+        history.bounds.appended_again = Some(history.log.len() / 2 + REPEATS);
         wrong.extend(check(&history).iter().map(ToString::to_string));
-        wrong.extend(nothing_happened(&history, &tally));
+        wrong.extend(nothing_happened(&history, &tally, world));
         lines.extend(attempts(&history));
         let at_rest = match rest {
             Ok(took) => format!("after {took:.1?}"),
@@ -56,11 +61,8 @@ impl Summary {
         let [cleanly, otherwise] = tally.ended;
         let ended = format!("{cleanly} with code 0, {otherwise} with another");
         lines.push(("ended when asked to".to_owned(), ended));
-        let by_themselves = &tally.by_themselves;
-        lines.push((
-            "ended by themselves".to_owned(),
-            format!("{by_themselves:#?}"),
-        ));
+        let excused = format!("{:#?}", tally.excused);
+        lines.push(("ended because the producer failed".to_owned(), excused));
         lines.push(("kills".to_owned(), tally.kills.to_string()));
         Self {
             seed,
@@ -113,10 +115,24 @@ fn attempts(history: &History) -> Vec<(String, String)> {
 }
 
 /// Or else the run was about less than it says.
-fn nothing_happened(history: &History, tally: &Tally) -> Vec<String> {
+fn nothing_happened(history: &History, tally: &Tally, world: &World) -> Vec<String> {
     let mut attempts = history.attempts.iter();
     let accepted = attempts.any(|one| one.places() && one.outcome == Outcome::Ok);
+    let ended = |status| history.databases.views.iter().any(|v| v.status == status);
+    let mut gateway = history.databases.gateway.iter();
+    let did = |kind| history.interruptions.iter().any(|one| one.kind == kind);
+    let has_ways = !world.field().ways.is_empty();
     let happened = [
+        ("no order was SHIPPED", ended("SHIPPED")),
+        ("no order was CANCELLED", ended("CANCELLED")),
+        ("no order was REJECTED", ended("REJECTED")),
+        (
+            "nobody was refunded",
+            gateway.any(|entry| entry.operation == "refund"),
+        ),
+        ("nobody got mail", !history.mails.is_empty()),
+        ("nobody was frozen", did(Kind::Freeze)),
+        ("no way was disturbed", did(Kind::Cut) || !has_ways),
         ("no order was accepted", accepted),
         ("nobody was killed", tally.kills > 0),
         ("nothing was poisoned", !history.poison.is_empty()),

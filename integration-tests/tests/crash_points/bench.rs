@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOADS: usize = 40;
 /// What a new stock database has of what is ordered here.
 const SEEDED: [(&str, i64); 2] = [("book order", 1000), ("notebook", 500)];
+/// Events and poison of [`some_of_everything`], four events an order at most, and as many of what follows a strike.
+const RECORDS_OF_A_LOAD: usize = 2 * (5 * 4 + 1);
 const END: Duration = Duration::from_secs(30);
 pub(crate) const SIGABRT: i32 = 6;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -229,6 +231,10 @@ impl Bench {
         self.system.until_ready().await;
         let mut history = collect(&self.system, &self.recorder).await;
         history.stock = SEEDED.map(level).to_vec();
+        // Offsets are committed every tenth of a second: who is struck, or asked to end before, repeats no more
+        // than what was under way, and whoever takes its partitions over no more than that.
+        let strikes = 1 + history.interruptions.len();
+        history.bounds.appended_again = Some(strikes * RECORDS_OF_A_LOAD);
         let mut processes = PROCESSES.to_vec();
         if self.mode.instances == 2 {
             processes.extend(["stock-1", "payment-1"]);

@@ -124,6 +124,7 @@ fn own_rows(order_id: &str, life: &Life, databases: &mut Databases) {
         service: "email".to_owned(),
         id,
         state: "done".to_owned(),
+        attempts: 1,
     };
     databases.jobs.extend(
         life.steps

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use base_domains::{OrderStatus, header, home_partition, reason};
 use integration_tests::history::{
-    Adjustment, History, Injected, Interruption, Kind, Observation, Operation, Poison, StockLevel,
-    StockRow,
+    Adjustment, History, Injected, Interruption, Job, Kind, Observation, Operation, Poison,
+    StockLevel, StockRow,
 };
 use serde_json::{Value, json};
 use service_runtime::kafka::Record;
@@ -42,6 +42,7 @@ pub(crate) fn right() -> History {
     lives.mail();
     interrupted(&mut lives.history);
     kept::databases(&mut lives);
+    mail_job(&mut lives.history).attempts = 2;
     stock(&mut lives.history);
     letters::letters(&mut lives.history);
     lives.history
@@ -179,7 +180,7 @@ fn injection(record: &Record, place: Option<(i32, i64)>) -> Injected {
     }
 }
 
-/// One mail again after a kill of email-service.
+/// One mail again after a kill of email-service, in another attempt.
 fn interrupted(history: &mut History) {
     for process in ["email", "stock-0"] {
         let (process, at) = (process.to_owned(), Duration::from_millis(500));
@@ -192,6 +193,13 @@ fn interrupted(history: &mut History) {
     let mail = history.mails[0].clone();
     history.mails.push(mail);
     history.bounds.appended_again = Some(4);
+}
+
+/// The job of the mail that was sent again.
+pub(crate) fn mail_job(history: &mut History) -> &mut Job {
+    let job_id = format!("mail/{}/PENDING", id(SHIPPED));
+    let mut jobs = history.databases.jobs.iter_mut();
+    jobs.find(|job| job.id == job_id).unwrap()
 }
 
 /// Books were seeded and some more came; pens were seeded.

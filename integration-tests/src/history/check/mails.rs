@@ -1,4 +1,4 @@
-//! Mail: one for each effective state that is mailed, to whom it concerns, and repeats that are explained.
+//! Mail: one for each effective state that is mailed, to whom it concerns, and no more than its job was tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use base_domains::{OrderId, OrderStatus};
 use email_service::message_id::MessageId;
 
 use super::super::Invariant::{MailHasItsState, MailHasOneId, MailIsSent, MailRepeatsAreBounded};
-use super::super::{Interruption, Mail};
+use super::super::{Job, Mail};
 use super::story::{Event, Story};
 use super::{Case, Findings};
 
@@ -24,20 +24,19 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
             ),
         }
     }
-    let interruptions = case.history.interruptions.iter();
-    let explained = interruptions
-        .filter(|i| Interruption::can_repeat_mail(i))
-        .count();
-    let most = 1 + explained + case.history.bounds.mail_repeats;
+    let jobs: BTreeMap<&str, &Job> = jobs(case).map(|job| (job.id.as_str(), job)).collect();
     for (about, mails) in &mails {
         let (order_id, state) = about;
         let ids: BTreeSet<&str> = mails.iter().map(|mail| mail.message_id.as_str()).collect();
         found.unless(ids.len() == 1, MailHasOneId, || {
             format!("{order_id} {state} was mailed with the ids {ids:?}")
         });
-        found.unless(mails.len() <= most, MailRepeatsAreBounded, || {
+        // An attempt is counted before it sends, and sends once.
+        let job = jobs.get(format!("mail/{order_id}/{}", state.to_uppercase()).as_str());
+        let attempts = job.map_or(0, |job| usize::try_from(job.attempts).unwrap_or(0));
+        found.unless(mails.len() <= attempts, MailRepeatsAreBounded, || {
             format!(
-                "{order_id} {state} was mailed {} times, at most {most} are explained",
+                "{order_id} {state} was mailed {} times in {attempts} attempts",
                 mails.len()
             )
         });
@@ -54,6 +53,11 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
         }
     }
     sent(case, &mails, found);
+}
+
+fn jobs<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Job> {
+    let jobs = case.history.databases.jobs.iter();
+    jobs.filter(|job| job.service == "email")
 }
 
 /// `<order id.state.event id@domain>`.
@@ -106,11 +110,14 @@ fn concerns(story: &Story<'_>, step: &Event<'_>, mails: &[&Mail], found: &mut Fi
 }
 
 fn sent(case: &Case<'_>, mails: &Mails<'_>, found: &mut Findings) {
-    let jobs = case.history.databases.jobs.iter();
-    let skipped: BTreeSet<&str> = jobs
+    let skipped: BTreeSet<&str> = jobs(case)
         .filter(|job| job.state == "skipped")
         .map(|job| job.id.as_str())
         .collect();
+    let most = case.history.bounds.skipped_mails;
+    found.unless(skipped.len() <= most, MailIsSent, || {
+        format!("of {skipped:?} at most {most} may be skipped")
+    });
     for (order_id, story) in &case.orders {
         for step in story.steps() {
             let status = step.heading.status;

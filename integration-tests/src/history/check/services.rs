@@ -35,7 +35,10 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
         });
     }
     for process in &case.history.ended_by_themselves {
-        found.add(NobodyEndsByItself, format!("{process} ended"));
+        found.add(
+            NobodyEndsByItself,
+            format!("ended by itself or with a failure: {process}"),
+        );
     }
 }
 

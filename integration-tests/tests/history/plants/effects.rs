@@ -6,7 +6,7 @@ use integration_tests::history::{History, Invariant, Mail, OwnRow, Reservation, 
 
 use crate::lives::{DOMAIN, id};
 use crate::plant::Plant;
-use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT};
+use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT, mail_job};
 
 fn reservation(history: &mut History, n: u128) -> &mut Reservation {
     let order_id = id(n).to_string();
@@ -245,14 +245,34 @@ fn mails() -> Vec<Plant> {
             },
         },
         Plant {
-            name: "a mail was sent three times, with one kill",
+            name: "a mail was skipped",
+            breaks: Invariant::MailIsSent,
+            plant: |history| {
+                "skipped".clone_into(&mut mail_job(history).state);
+                let prefix = format!("<{}.pending.", id(SHIPPED));
+                history
+                    .mails
+                    .retain(|mail| !mail.message_id.starts_with(&prefix));
+            },
+        },
+        Plant {
+            name: "a mail was sent three times, in two attempts",
             breaks: Invariant::MailRepeatsAreBounded,
             plant: |history| history.mails.push(history.mails[0].clone()),
         },
         Plant {
-            name: "a mail was sent twice, and nobody was killed",
+            name: "a mail was sent twice in one attempt, whoever was killed",
             breaks: Invariant::MailRepeatsAreBounded,
-            plant: |history| history.interruptions.retain(|one| one.process != "email"),
+            plant: |history| mail_job(history).attempts = 1,
+        },
+        Plant {
+            name: "a mail was sent and no job was kept of it",
+            breaks: Invariant::MailRepeatsAreBounded,
+            plant: |history| {
+                let order_id = id(SHIPPED).to_string();
+                let jobs = &mut history.databases.jobs;
+                jobs.retain(|job| !job.id.contains(&order_id));
+            },
         },
     ]
 }
