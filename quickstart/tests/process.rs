@@ -142,7 +142,7 @@ fn once_ends_with_0_after_four_orders_that_came_to_the_right_end() {
 
 #[test]
 fn once_ends_with_1_and_the_reason_when_an_order_comes_to_another_end() {
-    let output = once("ORDER_DEADLINE", "1ms");
+    let output = once("ORDER_DEADLINE", "1s");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     let reason = "an order that is paid and shipped: the state is";
