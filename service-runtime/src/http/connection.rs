@@ -42,6 +42,9 @@ use crate::lifecycle::Shutdown;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 
+/// How long it may take to tell a client that it gives way. The words nearly always fit into the system's buffer.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// When a client that gave way should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -88,7 +91,20 @@ pub(super) async fn serve_connection(
         }
     };
     let mut stream = connection.into_parts().io.into_inner();
-    if let Err(error) = say_farewell(&mut stream, &place, &end).await {
+    let farewell = say_farewell(&mut stream, &place, &end);
+    // Not for the time that a client may take to read: somebody waits for the place, or will.
+    let said = match end {
+        End::GaveWay => match tokio::time::timeout(FAREWELL, farewell).await {
+            Ok(said) => said,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        },
+        End::Done | End::Failed(_) => tokio::select! {
+            biased;
+            said = farewell => said,
+            () = place.told_to_leave() => Err(io::ErrorKind::TimedOut.into()),
+        },
+    };
+    if let Err(error) = said {
         tracing::debug!(%error, "A client could not be told why its connection ends.");
         return;
     }
@@ -205,7 +221,12 @@ impl HttpBody for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
+        let is_last = match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers(),
+            Some(Err(_)) => false,
+        };
+        if is_last || self.body.is_end_stream() {
             self.place.body_ends();
         }
         Poll::Ready(frame)

@@ -5,10 +5,12 @@
 //!   byte of a request; further bytes do not make it younger, so dripping does not help.
 //! - Once its request has arrived whole, it is *at work* until the answer has left, and keeps its place.
 //! - When a client needs a place and none is free, the connection that has rested longest is told to leave. If all
-//!   are at work, or have only come, the client waits.
+//!   are at work, or have only come, the client waits. The same is done where the system has no descriptor left for
+//!   another client, though there is a place.
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -58,6 +60,8 @@ struct Queue {
     line: Mutex<Line>,
     /// Somebody came to rest, or does not leave after all.
     changed: Notify,
+    /// A connection has ended, and its socket is closed.
+    ended: Notify,
 }
 
 /// Those who rest, the longest first.
@@ -114,6 +118,21 @@ impl Places {
             _permit: permit,
         }))
     }
+
+    /// Sends one away, though there are places, and waits until a connection has ended, at most for `limit`.
+    pub(super) async fn make_room(&self, limit: Duration) {
+        let latest = Instant::now() + limit;
+        let mut ended = pin!(self.queue.ended.notified());
+        ended.as_mut().enable();
+        while Instant::now() < latest {
+            let again = self.queue.send_one_away().unwrap_or(latest);
+            tokio::select! {
+                () = &mut ended => return,
+                () = self.queue.changed.notified() => {}
+                () = tokio::time::sleep_until(again.min(latest)) => {}
+            }
+        }
+    }
 }
 
 impl Queue {
@@ -134,17 +153,17 @@ impl Queue {
         }
         oldest.remove().leave.notify_one();
         line.leaving += 1;
-        metrics::counter!("http_connections_gave_way_total").increment(1);
         None
     }
 
-    /// Ends the rest of `ticket`, whether it was told to leave or not.
-    fn leave(&self, ticket: u64) {
+    /// Ends the rest of `ticket`; whether it had been told to leave.
+    fn leave(&self, ticket: u64) -> bool {
         let mut line = self.line();
-        if line.resting.remove(&ticket).is_none() {
+        let was_told = line.resting.remove(&ticket).is_none();
+        if was_told {
             line.leaving = line.leaving.saturating_sub(1);
-            self.changed.notify_one();
         }
+        was_told
     }
 }
 
@@ -183,8 +202,10 @@ impl Place {
     /// There is a whole request, or an answer to a part of one.
     pub(super) fn work_begins(&self) {
         let mut phase = self.phase();
-        if let Phase::Rest { ticket, .. } = *phase {
-            self.queue.leave(ticket);
+        if let Phase::Rest { ticket, .. } = *phase
+            && self.queue.leave(ticket)
+        {
+            self.queue.changed.notify_one();
         }
         *phase = Phase::Work { answered: false };
     }
@@ -261,8 +282,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Phase::Rest { ticket, .. } = *self.phase() {
-            self.queue.leave(ticket);
+        // Who waits for the place itself is woken by the permit, which is released after this: told earlier, it would
+        // find no place and send a second one away.
+        if let Phase::Rest { ticket, .. } = *self.phase()
+            && self.queue.leave(ticket)
+        {
+            metrics::counter!("http_connections_gave_way_total").increment(1);
         }
+        self.queue.ended.notify_waiters();
     }
 }

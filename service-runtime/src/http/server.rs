@@ -8,6 +8,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 
 use super::{
@@ -20,8 +21,11 @@ use crate::lifecycle::Shutdown;
 /// Bytes buffered per connection, and so the largest request head. hyper's default is 400 KiB.
 const READ_BUFFER: usize = 32 * 1024;
 
-/// How long to wait after the system refused to accept, usually for want of file descriptors.
+/// How long to wait at most after the system refused to accept, and how often to say so.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// ENFILE and EMFILE, which have no `ErrorKind`; the same numbers on every Unix.
+const NO_DESCRIPTORS: [i32; 2] = [23, 24];
 
 /// Opens the configured port.
 ///
@@ -54,7 +58,10 @@ pub async fn serve(
         .max_buf_size(READ_BUFFER);
     let places = Places::new(config.max_connections);
     let mut connections = JoinSet::new();
-    while let Some((stream, place)) = next_connection(&listener, &places, &shutdown).await {
+    let mut complained = None;
+    while let Some((stream, place)) =
+        next_connection(&listener, &places, &shutdown, &mut complained).await
+    {
         while connections.try_join_next().is_some() {}
         connections.spawn(serve_connection(
             http.clone(),
@@ -76,6 +83,7 @@ async fn next_connection(
     listener: &TcpListener,
     places: &Places,
     shutdown: &Shutdown,
+    complained: &mut Option<Instant>,
 ) -> Option<(TcpStream, Arc<Place>)> {
     let accept = async {
         loop {
@@ -84,8 +92,15 @@ async fn next_connection(
                 Ok((stream, _)) => return Some((stream, places.take().await?)),
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "Connections cannot be accepted.");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    if complained.is_none_or(|last| last.elapsed() >= ACCEPT_PAUSE) {
+                        tracing::error!(%error, "Connections cannot be accepted.");
+                        *complained = Some(Instant::now());
+                    }
+                    if is_want_of_descriptors(&error) {
+                        places.make_room(ACCEPT_PAUSE).await;
+                    } else {
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
         }
@@ -104,6 +119,11 @@ fn is_clients_fault(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
+}
+
+fn is_want_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code.is_some_and(|code| NO_DESCRIPTORS.contains(&code))
 }
 
 async fn drain(mut connections: JoinSet<()>, limit: Duration) {

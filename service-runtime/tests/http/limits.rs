@@ -163,11 +163,12 @@ async fn a_body_that_drips_is_answered_with_408() {
     let head = "POST /orders HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
                 Content-Length: 100\r\n\r\n{";
     client.send(head.as_bytes()).await;
-    let problem = client.answer().await.problem(408);
+    let answer = client.answer().await;
     assert_eq!(
-        problem["detail"],
+        answer.problem(408)["detail"],
         "the request's body did not arrive in time"
     );
+    assert_eq!(answer.header("connection"), Some("close"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod crowd;
+mod descriptors;
 mod errors;
 mod limits;
 mod operations;

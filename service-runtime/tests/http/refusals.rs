@@ -127,7 +127,10 @@ async fn a_body_that_is_announced_as_too_large_is_413_before_it_is_sent() {
     let head = "POST /orders HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
                 Expect: 100-continue\r\nContent-Length: 1073741824\r\n\r\n";
     client.send(head.as_bytes()).await;
-    client.answer().await.problem(413);
+    let answer = client.answer().await;
+    answer.problem(413);
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(client.closed().await, b"");
 }
 
 #[tokio::test]
@@ -136,7 +139,38 @@ async fn chunks_that_are_none_are_400() {
     for chunks in ["zz\r\n", "ffffffffffffffffff\r\n", "5\r\n{\"nam__0\r\n\r\n"] {
         let mut client = server.connect().await;
         client.send(format!("{CHUNKED}{chunks}").as_bytes()).await;
-        let problem = client.answer().await.problem(400);
+        let answer = client.answer().await;
+        let problem = answer.problem(400);
         assert_eq!(problem["detail"], "the body could not be read to its end");
+        assert_eq!(answer.header("connection"), Some("close"));
     }
+}
+
+#[tokio::test]
+async fn trailers_end_a_body_and_the_next_request_is_answered() {
+    let server = Server::start(HttpConfig::default()).await;
+    let mut client = server.connect().await;
+    let body = "17\r\n{\"name\":\"book\",\"qty\":5}\r\n0\r\nX-Sum: 1\r\n\r\n";
+    for _ in 0..2 {
+        client.send(format!("{CHUNKED}{body}").as_bytes()).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.json()["name"], "book");
+        assert_eq!(answer.header("connection"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_thousands_of_single_bytes_is_read() {
+    let server = Server::start(HttpConfig::default()).await;
+    let mut client = server.connect().await;
+    client.send(CHUNKED.as_bytes()).await;
+    let name = "x".repeat(3000);
+    for byte in format!(r#"{{"name":"{name}","qty":5}}"#).chars() {
+        client.send(format!("1\r\n{byte}\r\n").as_bytes()).await;
+    }
+    client.send(b"0\r\n\r\n").await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.json()["name"], name);
 }

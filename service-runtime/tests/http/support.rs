@@ -159,8 +159,7 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        Client(BufReader::new(stream))
+        Client::connect(self.address).await
     }
 
     /// One GET on a connection of its own.
@@ -196,6 +195,11 @@ impl Server {
 pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        Self(BufReader::new(stream))
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
     }
