@@ -1,5 +1,6 @@
 //! A whole participant whose database is restored from an older one: rule R13.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -46,11 +47,15 @@ impl Running {
     }
 }
 
-/// Types of an order's events, in the order of the log.
+/// Types of an order's events, in the order of the log. An event that was appended again is the same event.
 async fn life_of(world: &World, order_id: OrderId) -> Vec<String> {
     let records = read_all(&world.kafka, "orders", DEADLINE).await.unwrap();
     let key = Some(order_id.to_string().into_bytes());
-    let life = records.iter().filter(|record| record.key == key);
+    let mut seen = BTreeSet::new();
+    let life = records
+        .iter()
+        .filter(|record| record.key == key)
+        .filter(|record| seen.insert(record.header("ce_id")));
     life.map(|record| record.header("ce_type").unwrap().to_owned())
         .collect()
 }
