@@ -27,7 +27,7 @@ async fn every_route_is_described_with_its_answers(database: TestDatabase) {
         let answers = operation["responses"].as_object().unwrap();
         answers.keys().cloned().collect()
     };
-    let placing = ["201", "400", "413", "415", "422", "503"];
+    let placing = ["201", "400", "408", "413", "415", "422", "503"];
     assert_eq!(answers("/api/v1/orders", "post"), placing);
     assert_eq!(answers("/api/v1/orders/{id}", "put"), placing);
     assert_eq!(
