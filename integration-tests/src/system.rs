@@ -17,6 +17,17 @@ use crate::wait::{DEADLINE, eventually};
 /// The services; each has a database and a group.
 pub const SERVICES: [&str; 6] = ["order", "stock", "email", "payment", "shipping", "webhook"];
 
+/// Those that have a group, and so a dead-letter topic: the order service has two.
+pub const GROUPS: [&str; 7] = [
+    "order",
+    "stock",
+    "email",
+    "payment",
+    "shipping",
+    "webhook",
+    "orders-view",
+];
+
 /// The processes of a usual system.
 pub const PROCESSES: [&str; 6] = [
     "order", "stock-0", "email", "payment", "shipping", "webhook",

@@ -1,6 +1,7 @@
 //! A system whose processes are struck at one crash point after the other.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use integration_tests::history::{Kind, Recorder, StockLevel, Violation, check, collect};
@@ -274,4 +275,14 @@ pub(crate) async fn cell(
         bench
     });
     struck.await.ok()
+}
+
+/// Runs a command to its end; at `point` it dies.
+pub(crate) async fn output_dying_at(mut command: Command, point: Option<&str>) -> Output {
+    command.stdin(Stdio::null());
+    if let Some(point) = point {
+        command.env("FAILPOINTS", format!("{point}=return(abort)"));
+    }
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    output.await.unwrap()
 }

@@ -1,7 +1,7 @@
 //! The points of `orderctl dlt redrive`: an order that one group could not decide about is decided once.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use integration_tests::history::Invariant;
@@ -17,7 +17,7 @@ use service_runtime::participant::{
 use test_support::{Test, test};
 use tokio::task::{JoinHandle, LocalSet};
 
-use crate::bench::{Bench, SIGABRT, cell};
+use crate::bench::{Bench, SIGABRT, cell, output_dying_at};
 use crate::rows::REDRIVING;
 use crate::table::{MODES, note};
 
@@ -72,13 +72,8 @@ async fn orderctl(bench: &Bench, arguments: &[&str], point: Option<&str>) -> Out
         .env("USER", "ann")
         .env("KAFKA_BOOTSTRAP_SERVERS", bench.bootstrap_servers())
         .env("KAFKA_TOPIC", bench.system.log.topic())
-        .args(arguments)
-        .stdin(Stdio::null());
-    if let Some(point) = point {
-        command.env("FAILPOINTS", format!("{point}=return(abort)"));
-    }
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-    output.await.unwrap()
+        .args(arguments);
+    output_dying_at(command, point).await
 }
 
 async fn a_redrive_that_dies_can_be_repeated_and_has_its_effect_once() {

@@ -1,7 +1,7 @@
 //! The points of the command `order-service rebuild`.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use integration_tests::wait::eventually_within;
@@ -9,7 +9,7 @@ use integration_tests::{pace, process};
 use test_support::{Test, test};
 use tokio::task::LocalSet;
 
-use crate::bench::{Bench, SIGABRT, cell};
+use crate::bench::{Bench, SIGABRT, cell, output_dying_at};
 use crate::load::{orders_that_end, some_of_everything};
 use crate::rows::REBUILDING;
 use crate::table::{MODES, note};
@@ -33,13 +33,8 @@ async fn rebuild(bench: &Bench, arguments: &[&str], point: Option<&str>) -> Outp
         .env("KAFKA_VIEW_GROUP", system.group("orders-view"))
         .env("DATABASE_URL", system.database("order"))
         .arg("rebuild")
-        .args(arguments)
-        .stdin(Stdio::null());
-    if let Some(point) = point {
-        command.env("FAILPOINTS", format!("{point}=return(abort)"));
-    }
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-    output.await.unwrap()
+        .args(arguments);
+    output_dying_at(command, point).await
 }
 
 async fn a_rebuild_that_dies_leaves_a_read_model_that_is_whole() {

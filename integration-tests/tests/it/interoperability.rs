@@ -1,5 +1,6 @@
 //! Records that others write: the tutorial's, and garbage.
 
+use integration_tests::system::GROUPS;
 use integration_tests::{System, eventually};
 use service_runtime::kafka::dlt;
 use test_support::{Test, test};
@@ -14,17 +15,6 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(garbage_that_only_compression_made_small_enough_is_dead_lettered_too, no database),
     ]
 }
-
-/// Whose dead letters are whose.
-const GROUPS: [&str; 7] = [
-    "order",
-    "stock",
-    "email",
-    "payment",
-    "shipping",
-    "webhook",
-    "orders-view",
-];
 
 fn tutorial_record(order_id: Uuid) -> String {
     format!(

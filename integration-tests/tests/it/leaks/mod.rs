@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use integration_tests::canary::Canaries;
 use integration_tests::mail::Mail;
 use integration_tests::smtp::{REFUSED, SmtpServer};
-use integration_tests::system::SERVICES;
+use integration_tests::system::{GROUPS, SERVICES};
 use integration_tests::{Client, System, SystemBuilder, eventually};
 use mailparse::parse_mail;
 use serde_json::{Value, json};
@@ -39,16 +39,6 @@ pub(crate) fn tests() -> Vec<Test> {
 
 const NAMES: [&str; 8] = [
     "address", "product", "smtp", "database", "kafka", "gateway", "webhook", "signing",
-];
-
-const GROUPS: [&str; 7] = [
-    "order",
-    "stock",
-    "email",
-    "payment",
-    "shipping",
-    "webhook",
-    "orders-view",
 ];
 
 /// A system with a secret wherever it has one, and those that it talks to.
