@@ -26,11 +26,10 @@ pub(crate) struct Built {
 #[derive(Debug)]
 pub(crate) struct Programs(BTreeMap<(String, String), Built>);
 
-/// The targets that cases name, of the packages that `cargo verify-mutations` names: what it built is not
-/// built again with other features.
+/// The targets that cases name, of the whole workspace as `cargo verify-faults` has it: what it built is
+/// not built again with other features of its dependencies.
 const BUILD: &str = "test --no-run --locked --ignore-rust-version \
-    --message-format=json-render-diagnostics --package integration-tests \
-    --package service-runtime --package order-service --package payment-service \
+    --message-format=json-render-diagnostics --workspace \
     --features integration-tests/fault-injection --lib --test consumer_loop --test databases";
 
 impl Programs {
