@@ -12,8 +12,11 @@ pub const REFUSED: &str = "refused-";
 #[derive(Debug)]
 pub struct SmtpServer {
     address: String,
-    said: Arc<Mutex<Vec<String>>>,
+    said: Said,
 }
+
+/// Lines by connection.
+type Said = Arc<Mutex<Vec<Vec<String>>>>;
 
 impl SmtpServer {
     /// A server on a free port. The first recipient of all is refused for the time being.
@@ -23,11 +26,15 @@ impl SmtpServer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let said = Arc::default();
+        let said = Said::default();
         let shared = Arc::clone(&said);
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, Arc::clone(&shared)));
+            for connection in 0.. {
+                let Ok((stream, _)) = listener.accept().await else {
+                    break;
+                };
+                shared.lock().unwrap().push(Vec::new());
+                tokio::spawn(converse(stream, connection, Arc::clone(&shared)));
             }
         });
         Self { address, said }
@@ -39,18 +46,18 @@ impl SmtpServer {
         &self.address
     }
 
-    /// Every line that clients said, those of their messages too.
+    /// Every line that clients said, those of their messages too, one connection after the other.
     ///
     /// # Panics
     /// Another test panicked in it.
     #[must_use]
     pub fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+        self.said.lock().unwrap().concat()
     }
 }
 
 /// One connection, until it is closed.
-async fn converse(stream: TcpStream, said: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, connection: usize, said: Said) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 mail.example ready\r\n").await?;
     let mut in_message = false;
@@ -62,8 +69,9 @@ async fn converse(stream: TcpStream, said: Arc<Mutex<Vec<String>>>) -> std::io::
         let line = line.trim_end();
         let first_recipient = {
             let mut said = said.lock().unwrap();
-            said.push(line.to_owned());
-            let recipients = said.iter().filter(|line| line.starts_with("RCPT "));
+            said[connection].push(line.to_owned());
+            let lines = said.iter().flatten();
+            let recipients = lines.filter(|line| line.starts_with("RCPT "));
             recipients.count() == 1
         };
         let answer = match line.split(' ').next().unwrap_or_default() {
