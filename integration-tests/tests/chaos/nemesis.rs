@@ -15,8 +15,8 @@ use crate::world::World;
 /// Between two looks at the processes.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const SIGTERM: i32 = 15;
-/// How long a process may take to end when it is asked to.
-const DRAIN: Duration = Duration::from_secs(60);
+/// How long a process may take to end when it is asked to: more than its own limit (see `World`).
+const DRAIN: Duration = Duration::from_secs(90);
 /// The only reason for which a process may fail here, as its last line says it; the second is order-service's, whose
 /// part `producer` ends for nothing else. What is cut, silenced and killed between an idempotent producer and its
 /// broker can leave the two with different sequence numbers, which only a new process mends.
@@ -71,15 +71,19 @@ pub(crate) async fn disturb(world: &mut World, recorder: &Recorder, steps: &[Ste
     let mut moments: Vec<_> = began.chain(ended).collect();
     moments.sort_by_key(|(at, undo, _)| (*at, *undo));
     let started = Instant::now();
+    // What steps themselves take, containers above all, puts off all later ones: everything lasts as long as planned.
+    let mut behind = Duration::ZERO;
     for (at, undo, step) in moments {
-        while started.elapsed() < at {
+        while started.elapsed() < at + behind {
             nemesis.look_after_processes().await;
-            sleep(LOOK_AGAIN.min(at.saturating_sub(started.elapsed()))).await;
+            sleep(LOOK_AGAIN.min((at + behind).saturating_sub(started.elapsed()))).await;
         }
+        let begun = Instant::now();
         match undo {
             false => nemesis.act(step).await,
             true => nemesis.undo(step).await,
         }
+        behind += begun.elapsed();
     }
     while nemesis.has_ending() {
         nemesis.look_after_processes().await;

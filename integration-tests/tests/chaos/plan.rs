@@ -76,6 +76,34 @@ const BREATH: Duration = Duration::from_secs(6);
 /// Members that come and go one after the other in a storm.
 const STORM: usize = 4;
 
+/// Plans something, and says whether its target was free.
+type Act = fn(&mut Planner<'_>, Duration) -> bool;
+
+/// What chance may leave out of a minute, by the second at which it happens at the earliest: every run has it where
+/// there is a target for it.
+const CERTAIN: [(u64, Act); 11] = [
+    (0, |planner, at| planner.process(at, Operation::Freeze)),
+    (2, |planner, at| planner.fault(at, Server::Broker, LATENCY)),
+    (4, |planner, at| planner.storm(at)),
+    (6, |planner, at| {
+        planner.fault(at, Server::Postgres, CUT_REPLY)
+    }),
+    (10, |planner, at| planner.kill(at, Server::Broker)),
+    (12, |planner, at| planner.process(at, Operation::End)),
+    (16, |planner, at| {
+        planner.fault(at, Server::Postgres, SILENT)
+    }),
+    (24, |planner, at| planner.fault(at, Server::Broker, SILENT)),
+    (28, |planner, at| planner.kill(at, Server::Postgres)),
+    (34, |planner, at| planner.fault(at, Server::Postgres, CUT)),
+    (36, |planner, at| planner.fault(at, Server::Broker, CUT)),
+];
+/// Kinds of [`Fault`], for the dice of [`Planner::fault`].
+const CUT: u8 = 0;
+const SILENT: u8 = 1;
+const LATENCY: u8 = 3;
+const CUT_REPLY: u8 = 4;
+
 /// The steps of a run that lasts so long, in their order.
 pub(crate) fn plan(seed: u64, length: Duration, field: &Field) -> Vec<Step> {
     let mut planner = Planner {
@@ -85,11 +113,15 @@ pub(crate) fn plan(seed: u64, length: Duration, field: &Field) -> Vec<Step> {
         steps: Vec::new(),
     };
     let mut at = Duration::ZERO;
-    // What is rare, so that every run has it.
-    planner.process(at, Operation::Freeze);
-    planner.way(at);
+    let mut certain = CERTAIN.to_vec();
     while at < length {
-        planner.step(at);
+        let is_done = |(second, act): &(u64, Act)| {
+            Duration::from_secs(*second) <= at && act(&mut planner, at)
+        };
+        match certain.iter().position(is_done) {
+            Some(place) => drop(certain.remove(place)),
+            None => planner.step(at),
+        }
         at += Duration::from_millis(planner.random.u64(BETWEEN));
     }
     // A storm reaches ahead of the steps after it.
@@ -116,13 +148,13 @@ impl Planner<'_> {
             76..80 => self.storm(at),
             80..86 => self.server(at),
             _ => self.way(at),
-        }
+        };
     }
 
-    fn process(&mut self, at: Duration, operation: Operation) {
+    fn process(&mut self, at: Duration, operation: Operation) -> bool {
         let names = self.field.processes.iter().cloned();
         let Some(target) = self.free(at, names.map(Target::Process)) else {
-            return;
+            return false;
         };
         let lasting = match operation {
             // Longer than the session timeout: its partitions are given away.
@@ -130,12 +162,13 @@ impl Planner<'_> {
             _ => self.millis(50..2000),
         };
         self.add(at, lasting, BREATH, target, operation);
+        true
     }
 
-    fn storm(&mut self, at: Duration) {
+    fn storm(&mut self, at: Duration) -> bool {
         let names = self.field.visitors.iter().cloned();
         let Some(target) = self.free(at, names.map(Target::Visitor)) else {
-            return;
+            return false;
         };
         let mut joins = at;
         for _ in 0..STORM {
@@ -144,12 +177,26 @@ impl Planner<'_> {
             self.add(joins, stays, Duration::ZERO, target.clone(), visit);
             joins += stays + self.millis(200..1000);
         }
+        true
     }
 
-    fn server(&mut self, at: Duration) {
+    fn kill(&mut self, at: Duration, server: Server) -> bool {
+        let servers = self.field.servers.iter().filter(|one| **one == server);
+        let target = servers.copied().map(Target::Server);
+        match self.free(at, target) {
+            Some(target) if self.field.containers => {
+                let lasting = self.millis(200..5000);
+                self.add(at, lasting, RECOVERY, target, Operation::Kill);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn server(&mut self, at: Duration) -> bool {
         let servers = self.field.servers.clone();
         let Some(target) = self.free(at, servers.into_iter().map(Target::Server)) else {
-            return;
+            return false;
         };
         let operation = match self.random.u8(..4) {
             0 | 1 if self.field.containers => Operation::Kill,
@@ -161,29 +208,42 @@ impl Planner<'_> {
             _ => self.millis(200..5000),
         };
         self.add(at, lasting, RECOVERY, target, operation);
+        true
     }
 
-    fn way(&mut self, at: Duration) {
-        let ways = self.field.ways.clone();
-        let Some(target) = self.free(at, ways.into_iter().map(Target::Way)) else {
-            return;
+    fn way(&mut self, at: Duration) -> bool {
+        let die = self.random.u8(..6);
+        match self.random.choice(self.field.ways.clone()) {
+            Some(server) => self.fault(at, server, die),
+            None => false,
+        }
+    }
+
+    fn fault(&mut self, at: Duration, server: Server, die: u8) -> bool {
+        let ways = self.field.ways.iter().filter(|way| **way == server);
+        let target = ways.copied().map(Target::Way);
+        let Some(target) = self.free(at, target) else {
+            return false;
         };
-        let of_postgres = target == Target::Way(Server::Postgres);
-        let (fault, lasting) = match self.random.u8(..6) {
-            0 => (Fault::Cut, self.millis(50..4000)),
-            1 => (Fault::Silent(Direction::ToServer), self.millis(1000..8000)),
-            2 => (Fault::Silent(Direction::ToClient), self.millis(1000..8000)),
-            3 => (
+        let (fault, lasting) = match die {
+            CUT => (Fault::Cut, self.millis(50..4000)),
+            SILENT | 2 => {
+                let directions = [Direction::ToServer, Direction::ToClient];
+                let direction = directions[usize::from(self.random.bool())];
+                (Fault::Silent(direction), self.millis(1000..8000))
+            }
+            LATENCY => (
                 Fault::Latency(self.millis(50..300)),
                 self.millis(2000..6000),
             ),
-            _ if of_postgres => (
+            _ if server == Server::Postgres => (
                 Fault::CutReplyTo("COMMIT".to_owned()),
-                self.millis(500..3000),
+                self.millis(1000..3000),
             ),
             _ => (Fault::Cut, self.millis(50..300)),
         };
         self.add(at, lasting, BREATH, target, Operation::Fault(fault));
+        true
     }
 
     /// One of `targets` to which nothing happens at this moment.

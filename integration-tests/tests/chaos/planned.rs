@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(a_longer_run_begins_as_a_shorter_one, no database),
         test!(nothing_happens_twice_at_a_time_to_anybody, no database),
         test!(everything_happens_to_everybody, no database),
+        test!(every_minute_has_what_chance_could_leave_out, no database),
         test!(what_cannot_be_done_is_not_planned, no database),
     ]
 }
@@ -83,6 +84,31 @@ async fn everything_happens_to_everybody() {
     let ways = [Server::Broker, Server::Postgres].map(|server| &kinds[&Target::Way(server)]);
     assert_eq!(*ways[0], ["Cut", "Latency", "Silent"]);
     assert_eq!(*ways[1], ["Cut", "CutReplyTo", "Latency", "Silent"]);
+}
+
+async fn every_minute_has_what_chance_could_leave_out() {
+    for seed in 0..500 {
+        let kinds = kinds(&plan(seed, Duration::from_secs(60), &field()));
+        let has = |target, kind: &str| {
+            let of_target = kinds.get(&target);
+            let has = of_target.is_some_and(|kinds| kinds.iter().any(|one| one == kind));
+            assert!(has, "seed {seed}: no {kind} of {target:?}: {kinds:?}");
+        };
+        has(Target::Visitor("stock-9".to_owned()), "Visit");
+        for server in [Server::Broker, Server::Postgres] {
+            has(Target::Server(server), "Kill");
+            has(Target::Way(server), "Cut");
+            has(Target::Way(server), "Silent");
+        }
+        has(Target::Way(Server::Broker), "Latency");
+        has(Target::Way(Server::Postgres), "CutReplyTo");
+        for kind in ["Kill", "End", "Freeze"] {
+            let mut kinds = kinds.iter();
+            let is_one = |target: &Target| matches!(target, Target::Process(_));
+            let has = kinds.any(|(target, kinds)| is_one(target) && kinds.contains(&kind.into()));
+            assert!(has, "seed {seed}: no {kind} of a process");
+        }
+    }
 }
 
 async fn what_cannot_be_done_is_not_planned() {

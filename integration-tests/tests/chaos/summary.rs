@@ -137,9 +137,31 @@ fn nothing_happened(history: &History, tally: &Tally, world: &World) -> Vec<Stri
         ("nobody was killed", tally.kills > 0),
         ("nothing was poisoned", !history.poison.is_empty()),
         ("nobody saw the stock", !history.observations.is_empty()),
+        (
+            "no COMMIT was cut in its answer",
+            world.commits_cut() > 0 || !has_ways,
+        ),
     ];
     let missing = happened.into_iter().filter(|(_, happened)| !happened);
-    missing.map(|(what, _)| what.to_owned()).collect()
+    let mut missing: Vec<String> = missing.map(|(what, _)| what.to_owned()).collect();
+    missing.extend(not_done(tally, world));
+    missing
+}
+
+/// What every plan has where it can be done (see `plan`).
+fn not_done(tally: &Tally, world: &World) -> Vec<String> {
+    let field = world.field();
+    let mut planned = vec!["Kill", "End", "Freeze"];
+    if !field.visitors.is_empty() {
+        planned.push("Visit");
+    }
+    if !field.ways.is_empty() {
+        planned.extend(["Cut", "Silent", "Latency", "CutReplyTo"]);
+    }
+    let missing = planned
+        .into_iter()
+        .filter(|what| !tally.done.contains_key(*what));
+    missing.map(|what| format!("no {what} was done")).collect()
 }
 
 /// What there is of each product.

@@ -65,6 +65,8 @@ impl World {
         let mut builder = SystemBuilder::new()
             .mail_to(Mail::Folder(folder.path().join("mail")))
             .set("KAFKA_DELIVERY_TIMEOUT", "3s")
+            // What a service waits for at its end can be frozen for ten seconds, more than once.
+            .set("SHUTDOWN_TIMEOUT", "60s")
             // What a frozen process or a lost connection has locked is free again after this.
             .set("DATABASE_STATEMENT_TIMEOUT", "3s")
             // Long enough that some cancellations meet a paid order, and some a shipped one.

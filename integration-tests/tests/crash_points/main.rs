@@ -2,7 +2,8 @@
 //!
 //! At each point a process of its own is struck under a little load, started again or thawed, and everything
 //! that was promised is checked once the system is at rest. A point that is not reached fails its cell. The
-//! matrix is printed at the end. `TEST_SHORT=1` strikes at every point once, in one mode after the other.
+//! matrix is printed at the end. `TEST_SHORT=1` strikes at every point of the runtime once, in one mode after the
+//! other, and leaves out the points of services and commands after which a lease of half a minute has to end.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 

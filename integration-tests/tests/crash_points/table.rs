@@ -46,8 +46,9 @@ const fn mode(blow: Blow, instances: usize) -> Mode {
 static CELLS: Mutex<BTreeMap<(&'static str, Mode), bool>> = Mutex::new(BTreeMap::new());
 
 /// What an empty cell means.
-const EMPTY: &str = "–: not run. A short run strikes at each point of the runtime once, and two instances or a frozen \
-                     one need containers; what a service has of its own dies in one instance";
+const EMPTY: &str = "–: not run. A short run strikes at each point of the runtime once, and at no point after which a \
+                     lease of half a minute has to end; two instances or a frozen one need containers; what a service \
+                     has of its own dies in one instance";
 
 /// Notes what came of a cell.
 pub(crate) fn note(point: &'static str, mode: Mode, held: bool) {
