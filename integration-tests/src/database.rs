@@ -65,6 +65,30 @@ impl Databases {
         }
     }
 
+    /// Has nothing left in the database of `service`, whose processes have ended.
+    ///
+    /// # Panics
+    /// The server or the file system refuses.
+    pub(crate) async fn empty(&self, service: &str) {
+        match self {
+            Self::Files(folder) => {
+                for ending in ["", "-wal", "-shm"] {
+                    let file = folder.join(format!("{service}.db{ending}"));
+                    if file.exists() {
+                        std::fs::remove_file(file).unwrap();
+                    }
+                }
+            }
+            Self::Schemas { server, prefix } => {
+                let database = Database::open(&DatabaseConfig::new(server.as_str())).unwrap();
+                let sql = AssertSqlSafe(format!("DROP SCHEMA {prefix}_{service} CASCADE"));
+                sqlx::query(sql).execute(database.pool()).await.unwrap();
+                database.close().await;
+                self.prepare(&[service]).await;
+            }
+        }
+    }
+
     /// Makes what has to be there before `services` start.
     ///
     /// # Panics

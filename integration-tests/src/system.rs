@@ -276,6 +276,14 @@ impl System {
         self.databases.url(service)
     }
 
+    /// Loses the database of `service`, whose processes have ended.
+    ///
+    /// # Panics
+    /// It cannot be emptied.
+    pub async fn empty_database(&self, service: &str) {
+        self.databases.empty(service).await;
+    }
+
     /// Starts the process `name`, for the first time or again; then on the same port, so that its clients
     /// go on.
     ///

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_local;
 
 use crate::load::{an_order_that_is_paid_late, orders_that_end, some_of_everything};
-use crate::rows::Row;
+use crate::rows::{Before, Row};
 use crate::table::{Blow, Mode};
 
 const SESSION_TIMEOUT: &str = "3s";
@@ -91,30 +91,41 @@ impl Bench {
     pub(crate) async fn strike(&mut self, row: Row) {
         let (process, blow) = (row.process, self.mode.blow);
         let is_shared = self.mode.instances == 2;
+        if row.before == Before::LostDatabase {
+            // So that there is a history.
+            orders_that_end(&self.system, &self.recorder).await;
+        }
         self.end(process).await;
-        match row.first {
-            Some(first) => {
-                if is_shared {
-                    // It would do what the first one is to be struck at.
-                    self.end(second(process)).await;
-                }
-                self.lose_an_outcome(process, first).await;
-                self.arm(process, row.point, blow).await;
-                self.until_struck(process, row.point, blow).await;
-                if is_shared {
-                    self.system.spawn(second(process)).await;
-                }
+        if row.before == Before::Nothing {
+            self.arm(process, row.point, blow).await;
+            if is_shared {
+                self.until_it_has_work(process).await;
             }
-            None => {
-                self.arm(process, row.point, blow).await;
-                if is_shared {
-                    self.until_it_has_work(process).await;
-                }
-                self.load_until_struck(process, row.point, blow).await;
+            self.load_until_struck(process, row.point, blow).await;
+        } else {
+            if is_shared {
+                // It would do what the first one is to be struck at.
+                self.end(second(process)).await;
+            }
+            match row.before {
+                Before::Death(point) => self.lose_an_outcome(process, point).await,
+                _ => self.lose_the_database(process).await,
+            }
+            self.arm(process, row.point, blow).await;
+            self.until_struck(process, row.point, blow).await;
+            if is_shared {
+                self.system.spawn(second(process)).await;
             }
         }
         self.go_on(process).await;
         self.verify().await;
+    }
+
+    /// With the database of `process`, and with an order in the log that it has not decided about yet.
+    async fn lose_the_database(&mut self, process: &str) {
+        an_order_that_is_paid_late(&self.system, &self.recorder).await;
+        let service = process.split('-').next().unwrap_or(process);
+        self.system.empty_database(service).await;
     }
 
     /// At this point it dies with an outcome that is stored and not published, and whose cause is not read again.

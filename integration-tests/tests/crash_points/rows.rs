@@ -7,15 +7,26 @@ pub(crate) struct Row {
     pub(crate) point: &'static str,
     /// The process that is struck.
     pub(crate) process: &'static str,
-    /// Where it has to have died before, to come there at all.
-    pub(crate) first: Option<&'static str>,
+    /// What has to have happened before, for it to come there at all.
+    pub(crate) before: Before,
+}
+
+/// What happens before a process is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing but the usual load.
+    Nothing,
+    /// It died at this point: an outcome is lost that no repeated record brings back.
+    Death(&'static str),
+    /// Its database was lost: it reads the log from the beginning, and quietly (rule R13).
+    LostDatabase,
 }
 
 const fn stock(point: &'static str) -> Row {
     Row {
         point,
         process: "stock-0",
-        first: None,
+        before: Before::Nothing,
     }
 }
 
@@ -23,22 +34,29 @@ const fn payment(point: &'static str) -> Row {
     Row {
         point,
         process: "payment",
-        first: None,
+        before: Before::Nothing,
     }
 }
 
-/// An outcome is lost that no repeated record brings back.
 const fn sweep(point: &'static str) -> Row {
     Row {
         point,
         process: "payment",
-        first: Some("outcome.publish.before"),
+        before: Before::Death("outcome.publish.before"),
+    }
+}
+
+const fn history(point: &'static str) -> Row {
+    Row {
+        point,
+        process: "stock-0",
+        before: Before::LostDatabase,
     }
 }
 
 /// The points of `service-runtime`, which every service has: batches by the stock service, which decides in
 /// them, jobs by the payment service, whose results are outcomes.
-pub(crate) const RUNTIME: [Row; 26] = [
+pub(crate) const RUNTIME: [Row; 29] = [
     stock("batch.read.after"),
     stock("dead_letter.before"),
     stock("dead_letter.enqueued"),
@@ -65,6 +83,9 @@ pub(crate) const RUNTIME: [Row; 26] = [
     payment("outcome.publish.after"),
     sweep("sweep.publish.before"),
     sweep("sweep.publish.after"),
+    history("history.begin.after"),
+    history("history.end.before"),
+    history("history.end.after"),
 ];
 
 /// Processes that die together, each at a point of its own.

@@ -173,6 +173,7 @@ impl<D: Decider> Handler<D> {
             within(TRANSACTION_LIMIT, begun)
                 .await
                 .map_err(database_down)?;
+            fault::point("history.begin.after");
         }
         shared.quiet.begin(partition, until);
         tracing::info!(
@@ -210,6 +211,7 @@ impl<D: Decider> Handler<D> {
         if ending.is_empty() || fault::mutated("r13.publish-at-the-end") {
             return Ok(());
         }
+        fault::point("history.end.before");
         let mut published = 0;
         // Of a bare record the order's home may be any partition, and its history may be over before.
         for home in 0..shared.partitions() {
@@ -221,6 +223,7 @@ impl<D: Decider> Handler<D> {
                 published += publish_held_back(shared, home, &self.health).await?;
             }
         }
+        fault::point("history.end.after");
         for partition in &ending {
             shared.quiet.end(*partition);
         }
