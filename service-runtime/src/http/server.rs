@@ -15,6 +15,7 @@ use super::{
     HttpConfig,
     connection::serve_connection,
     places::{Place, Places},
+    stream::ClientStream,
 };
 use crate::lifecycle::Shutdown;
 
@@ -63,10 +64,12 @@ pub async fn serve(
         next_connection(&listener, &places, &shutdown, &mut complained).await
     {
         while connections.try_join_next().is_some() {}
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set.");
+        }
         connections.spawn(serve_connection(
             http.clone(),
-            stream,
-            config.write_timeout,
+            ClientStream::new(stream, config, Arc::clone(&place)),
             router.clone(),
             place,
             shutdown.clone(),

@@ -91,6 +91,20 @@ async fn a_request_that_drips_gives_way_and_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_next_request_that_drips_is_told_so_too() {
+    let server = with_places(1).await;
+    let mut client = server.connect().await;
+    client
+        .send(b"GET /items/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /items/1 HTTP/1.1\r\nX: ")
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(server.get("/items/1").await.status, 200);
+    let answer = client.answer().await;
+    assert_eq!(answer.problem(503)["detail"], "too many connections");
+    assert_eq!(client.closed().await, b"");
+}
+
+#[tokio::test]
 async fn a_long_answer_does_not_give_way_while_it_is_read() {
     let server = with_places(1).await;
     let mut client = server.connect().await;
