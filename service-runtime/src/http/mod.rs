@@ -10,6 +10,7 @@ mod bodies;
 mod config;
 mod connection;
 mod database;
+mod descriptors;
 mod extract;
 mod farewell;
 mod limits;
