@@ -63,18 +63,12 @@ pub(super) async fn serve_connection<S>(
             biased;
             result = running.as_mut() => End::from(result),
             () = place.told_to_leave() => End::GaveWay,
-            () = shutdown.cancelled() => {
-                if place.is_at_work() {
-                    // For an answer that has begun and did not say that it is the last one.
-                    running.as_mut().graceful_shutdown();
-                    End::from(running.await)
-                } else if place.is_arriving() {
-                    // hyper would drop the beginning of a head.
-                    End::from(running.await)
-                } else {
-                    End::ShutDown
-                }
-            }
+            // Not by hyper's own `graceful_shutdown`, which drops what has come of a head behind the last answer.
+            () = shutdown.cancelled() => tokio::select! {
+                biased;
+                result = running.as_mut() => End::from(result),
+                () = place.rests() => End::ShutDown,
+            },
         }
     };
     let parts = connection.into_parts();

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use super::{
     Problem,
     places::Place,
-    stream::{ClientStream, NOT_A_REQUEST, body_fields},
+    stream::{ClientStream, NOT_A_REQUEST, body_fields, has_part_of_request},
 };
 
 /// How long, and how many bytes, a client may go on sending what nobody reads.
@@ -61,10 +61,9 @@ impl End {
     }
 }
 
-/// Whether `place` or `unread`, what hyper has read behind the last request, says that a part of one is here. Some clients
-/// end a body with a line end too many.
+/// Whether `place` or `unread`, what hyper has read behind the last request, says that a part of one is here.
 pub(super) fn is_arriving(place: &Place, unread: &[u8]) -> bool {
-    place.is_arriving() || unread.iter().any(|byte| !b"\r\n".contains(byte))
+    place.is_arriving() || has_part_of_request(unread)
 }
 
 /// Answers to what has arrived of a request, unless hyper did; then nothing more is sent.

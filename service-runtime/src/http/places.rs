@@ -39,6 +39,8 @@ pub(super) struct Place {
     leave: Arc<Notify>,
     phase: Mutex<Phase>,
     unread_body: AtomicBool,
+    /// An answer has left.
+    rested: Notify,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -111,6 +113,7 @@ impl Places {
             leave,
             phase: Mutex::new(phase),
             unread_body: AtomicBool::new(false),
+            rested: Notify::new(),
             _permit: permit,
         }))
     }
@@ -212,6 +215,7 @@ impl Place {
                 arriving: ahead,
             };
             drop(phase);
+            self.rested.notify_one();
             self.queue.changed.notify_one();
         }
     }
@@ -219,9 +223,12 @@ impl Place {
     /// The head of a request is here, and its body not yet.
     pub(super) fn body_begins(&self) {
         self.unread_body.store(true, Ordering::Relaxed);
-        // One that was sent before the last answer had left.
         if self.is_at_work() {
+            // One that was sent before the last answer had left.
             self.work_begins();
+        } else {
+            // The head may have come together with the last request.
+            self.bytes_arrive();
         }
     }
 
@@ -251,6 +258,13 @@ impl Place {
     /// Whether it is at work.
     pub(super) fn is_at_work(&self) -> bool {
         matches!(*self.phase(), Phase::Work { .. })
+    }
+
+    /// Waits until nothing of a request is here.
+    pub(super) async fn rests(&self) {
+        while self.is_arriving() || self.is_at_work() {
+            self.rested.notified().await;
+        }
     }
 
     /// Waits until somebody else needs the place of this resting connection.

@@ -136,6 +136,11 @@ fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
+/// Whether there is more than line ends, which are allowed before a request.
+pub(super) fn has_part_of_request(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| !b"\r\n".contains(byte))
+}
+
 /// The header fields of a problem document of so many bytes.
 pub(super) fn body_fields(length: usize) -> String {
     let media_type = Problem::CONTENT_TYPE;
@@ -150,7 +155,8 @@ impl<S: AsyncRead + AsyncWrite> AsyncRead for ClientStream<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(self.stream.as_mut().poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
+        // Some clients end a body with a line end too many.
+        if has_part_of_request(&buffer.filled()[before..]) {
             self.place.bytes_arrive();
         }
         Poll::Ready(Ok(()))

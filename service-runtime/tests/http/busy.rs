@@ -1,5 +1,6 @@
 //! Places that are all taken by clients with a request under way: a new client gets its turn all the same.
 
+use std::net::SocketAddr;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -46,17 +47,20 @@ async fn a_connection_that_is_always_at_work_ends_after_an_answer_when_others_wa
     panic!("the connection was never told to close");
 }
 
-/// Sends one request after the other until it is over; every one has to be answered.
-async fn keep_busy(server: std::net::SocketAddr, over: Arc<AtomicBool>, told: Arc<AtomicUsize>) {
+/// Sends the next request before it reads the answer to the last one, until it is over: at no moment is there nothing
+/// to do for it. What it sent behind the last answer of a connection was not taken up (RFC 9112, 9.6).
+async fn keep_busy(server: SocketAddr, over: Arc<AtomicBool>, told: Arc<AtomicUsize>) {
     let mut client = Client::connect(server).await;
+    client.get("/items/1").await;
     while !over.load(Ordering::Relaxed) {
         client.get("/items/1").await;
         let answer = client.answer().await;
-        assert_eq!(answer.status, 200);
+        assert_eq!((answer.status, &answer.json()["id"]), (200, &1.into()));
         if answer.header("connection") == Some("close") {
             told.fetch_add(1, Ordering::Relaxed);
             assert_eq!(client.closed().await, b"");
             client = Client::connect(server).await;
+            client.get("/items/1").await;
         }
     }
 }
