@@ -18,14 +18,17 @@ pub struct HttpConfig {
     pub header_timeout: Duration,
     /// How long a client may take to accept more of its answer.
     pub write_timeout: Duration,
+    /// How long a client may take to accept all of an answer, however steadily it reads; live streams (Server-Sent
+    /// Events) have no such end.
+    pub answer_timeout: Duration,
     /// How long a request's body may take to arrive, and then how long until the answer begins.
     pub request_timeout: Duration,
     /// How long begun requests may take after the shutdown.
     pub drain_timeout: Duration,
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// Most connections at a time. Above, those that have rested longest give way; where all are at work, new ones
-    /// wait in the system's queue.
+    /// Most connections at a time. Above, those that have rested longest give way; where all are at work, the next
+    /// answers end their connections, and new ones wait for that in the system's queue.
     pub max_connections: usize,
     /// Most requests at a time; more are answered with 503 at once.
     pub max_in_flight: usize,
@@ -40,6 +43,8 @@ impl Default for HttpConfig {
             port: 0,
             header_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
+            // The largest answer, the script of the docs page with its 1.4 MB, gets through at 100 kbit/s.
+            answer_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             max_body: 64 * 1024,
@@ -72,6 +77,12 @@ impl HttpConfig {
                 default.write_timeout,
                 wait.clone(),
                 "How long a client may take to accept more of its answer; then it is cut off",
+            ),
+            answer_timeout: reader.duration_in(
+                "HTTP_ANSWER_TIMEOUT",
+                default.answer_timeout,
+                wait.clone(),
+                "How long a client may take to accept all of an answer; live streams have no end",
             ),
             request_timeout: reader.duration_in(
                 "HTTP_REQUEST_TIMEOUT",

@@ -1,81 +1,61 @@
 //! One connection from its first byte to its end.
 //!
 //! Who sent part of a request is told why it ends: 408 when the rest of the head did not come in time, 503 when
-//! the place was needed for another client, 400 for another protocol. Who sent nothing is not answered. After an
-//! answer to a request that was not read to its end, what still comes is read and thrown away for a moment: closing
-//! with unread bytes makes TCP drop the answer on its way.
+//! the place was needed for another client, 400 for another protocol. Who sent nothing is not answered.
+//!
+//! At the shutdown a request of which a part is here is still answered; that answer says that it is the last. What is
+//! still on its way to a resting connection is lost when that is closed: so it is with every end of a kept
+//! connection, and readiness ends some time before for this reason.
 
-use std::{
-    convert::Infallible,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{convert::Infallible, io, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes},
-    http::{Request, StatusCode},
+    body::Body,
+    http::{HeaderValue, Request, Response, header},
 };
 use hyper::{
-    body::{Body as HttpBody, Frame, Incoming, SizeHint},
+    body::Incoming,
     server::conn::http1,
     service::{Service as _, service_fn},
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Problem,
+    bodies::{Answer, Arriving},
+    farewell::{End, is_arriving, linger, say_farewell},
     places::Place,
-    stream::{ClientStream, NOT_A_REQUEST, body_fields},
+    stream::ClientStream,
 };
 use crate::lifecycle::Shutdown;
-
-/// How long, and how many bytes, a client may go on sending what nobody reads.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1024 * 1024;
 
 /// How long it may take to tell a client that it gives way. The words nearly always fit into the system's buffer.
 const FAREWELL: Duration = Duration::from_millis(100);
 
-/// When a client that gave way should come back.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Why a connection ended before its client did.
-enum End {
-    /// hyper has said everything.
-    Done,
-    Failed(hyper::Error),
-    GaveWay,
-}
-
-pub(super) async fn serve_connection(
+pub(super) async fn serve_connection<S>(
     http: http1::Builder,
-    stream: TcpStream,
-    write_timeout: Duration,
+    stream: ClientStream<S>,
     router: Router,
     place: Arc<Place>,
     shutdown: Shutdown,
-) {
-    let stream = TokioIo::new(ClientStream::new(stream, write_timeout, Arc::clone(&place)));
+) where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<Incoming>| {
-        let place = Arc::clone(&place);
+        let (place, shutdown) = (Arc::clone(&place), &shutdown);
         let answer = router.call(request.map(|body| Arriving::new(body, &place)));
         async move {
-            let answer = answer.await?;
-            place.work_begins();
+            let mut answer = answer.await?;
+            if place.answer_begins(is_live(&answer)) || shutdown.is_cancelled() {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+            }
             Ok::<_, Infallible>(answer.map(|body| Answer { body, place }))
         }
     });
-    let mut connection = http.serve_connection(stream, service);
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
     let end = {
         let mut running = Pin::new(&mut connection);
         tokio::select! {
@@ -83,22 +63,38 @@ pub(super) async fn serve_connection(
             biased;
             result = running.as_mut() => End::from(result),
             () = place.told_to_leave() => End::GaveWay,
-            () = shutdown.cancelled() => {
-                // Idle connections end at once, others after the request that was begun.
-                running.as_mut().graceful_shutdown();
-                End::from(running.await)
-            }
+            // Not by hyper's own `graceful_shutdown`, which drops what has come of a head behind the last answer.
+            () = shutdown.cancelled() => tokio::select! {
+                biased;
+                result = running.as_mut() => End::from(result),
+                () = place.rests() => End::ShutDown,
+            },
         }
     };
-    let mut stream = connection.into_parts().io.into_inner();
-    let farewell = say_farewell(&mut stream, &place, &end);
+    let parts = connection.into_parts();
+    close(parts.io.into_inner(), &place, &end, &parts.read_buf).await;
+}
+
+/// Says what is to be said, and lets a client that is still sending read it.
+async fn close<S: AsyncRead + AsyncWrite>(
+    mut stream: ClientStream<S>,
+    place: &Place,
+    end: &End,
+    unread: &[u8],
+) {
+    if let End::Failed(error) = end {
+        tracing::debug!(%error, "Connection ended early.");
+    }
+    let is_arriving = is_arriving(place, unread);
+    let problem = end.problem(unread).filter(|_| is_arriving);
+    let farewell = say_farewell(&mut stream, problem);
     // Not for the time that a client may take to read: somebody waits for the place, or will.
     let said = match end {
         End::GaveWay => match tokio::time::timeout(FAREWELL, farewell).await {
             Ok(said) => said,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         },
-        End::Done | End::Failed(_) => tokio::select! {
+        End::Done | End::Failed(_) | End::ShutDown => tokio::select! {
             biased;
             said = farewell => said,
             () = place.told_to_leave() => Err(io::ErrorKind::TimedOut.into()),
@@ -108,167 +104,22 @@ pub(super) async fn serve_connection(
         tracing::debug!(%error, "A client could not be told why its connection ends.");
         return;
     }
-    // Not where somebody waits for the place.
+    // Not where somebody waits for the place. At the shutdown as well: there is time for it (`HTTP_DRAIN_TIMEOUT`), and who
+    // has just sent something would otherwise lose its answer.
     let may_linger = !matches!(end, End::GaveWay);
-    if may_linger && (place.has_unread_body() || place.is_arriving()) {
+    if may_linger && (place.has_unread_body() || is_arriving) {
         tokio::select! {
             () = place.told_to_leave() => {}
-            () = shutdown.cancelled() => {}
             () = linger(&mut stream) => {}
         }
     }
 }
 
-/// Answers to what has arrived of a request, unless hyper did; then nothing more is sent.
-async fn say_farewell(stream: &mut ClientStream, place: &Place, end: &End) -> io::Result<()> {
-    let problem = match end {
-        End::Done => None,
-        End::GaveWay => Some(Problem::unavailable("too many connections", RETRY_AFTER)),
-        End::Failed(error) => {
-            tracing::debug!(%error, "Connection ended early.");
-            explained(error)
-        }
-    };
-    if let Some(problem) = problem
-        && place.is_arriving()
-        && !stream.was_refused()
-        && let Some(bytes) = last_words(&problem)
-    {
-        stream.write_all(&bytes).await?;
-    }
-    stream.shutdown().await
+/// Whether an answer is a stream of events, which is meant to have no end.
+fn is_live(answer: &Response<Body>) -> bool {
+    let media_type = answer.headers().get(header::CONTENT_TYPE);
+    media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
-fn explained(error: &hyper::Error) -> Option<Problem> {
-    if error.is_timeout() {
-        let problem = Problem::new(StatusCode::REQUEST_TIMEOUT);
-        Some(problem.with_detail("the request's head did not arrive in time"))
-    } else if error.is_parse() {
-        let problem = Problem::new(StatusCode::BAD_REQUEST);
-        Some(problem.with_detail(NOT_A_REQUEST))
-    } else {
-        None
-    }
-}
-
-/// The bytes of an answer after which the connection is closed.
-fn last_words(problem: &Problem) -> Option<Vec<u8>> {
-    let body = problem.to_json()?;
-    let date = DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&Timestamp::now())
-        .ok()?;
-    let retry_after = match problem.retry_after_seconds() {
-        Some(seconds) => format!("retry-after: {seconds}\r\n"),
-        None => String::new(),
-    };
-    let head = format!(
-        "HTTP/1.1 {}\r\n{}{retry_after}connection: close\r\ndate: {date}\r\n\r\n",
-        problem.status(),
-        body_fields(body.len()),
-    );
-    Some([head.as_bytes(), &body].concat())
-}
-
-/// Reads what nobody wants, for a while.
-async fn linger(stream: &mut ClientStream) {
-    let discard = async {
-        let mut bytes = [0; 4096];
-        let mut left = LINGER_BYTES;
-        while let Ok(read @ 1..) = stream.read(&mut bytes).await {
-            left = left.saturating_sub(read);
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    if tokio::time::timeout(LINGER, discard).await.is_err() {
-        tracing::debug!("A client goes on sending what nobody reads.");
-    }
-}
-
-impl From<hyper::Result<()>> for End {
-    fn from(result: hyper::Result<()>) -> Self {
-        result.map_or_else(Self::Failed, |()| Self::Done)
-    }
-}
-
-/// The body of a request; says when it has arrived whole.
-struct Arriving {
-    body: Incoming,
-    place: Arc<Place>,
-}
-
-impl Arriving {
-    fn new(body: Incoming, place: &Arc<Place>) -> Self {
-        if body.is_end_stream() {
-            place.work_begins();
-        } else {
-            place.body_begins();
-        }
-        Self {
-            body,
-            place: Arc::clone(place),
-        }
-    }
-}
-
-impl HttpBody for Arriving {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let is_last = match &frame {
-            None => true,
-            Some(Ok(frame)) => frame.is_trailers(),
-            Some(Err(_)) => false,
-        };
-        if is_last || self.body.is_end_stream() {
-            self.place.body_ends();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body of an answer; says when hyper has taken all of it.
-struct Answer {
-    body: Body,
-    place: Arc<Place>,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.place.answered();
-    }
-}
+#[cfg(test)]
+mod tests;

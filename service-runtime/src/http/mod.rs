@@ -6,11 +6,15 @@
 //! Every error that a client sees is a [`Problem`] (RFC 9457); extractors of this module answer
 //! with one, and so do routes that do not exist, panics, exceeded limits, and requests that are none.
 
+mod bodies;
 mod config;
 mod connection;
 mod database;
+mod descriptors;
 mod extract;
+mod farewell;
 mod limits;
+mod line;
 mod operations;
 mod places;
 mod problem;

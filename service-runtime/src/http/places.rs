@@ -5,11 +5,13 @@
 //!   byte of a request; further bytes do not make it younger, so dripping does not help.
 //! - Once its request has arrived whole, it is *at work* until the answer has left, and keeps its place.
 //! - When a client needs a place and none is free, the connection that has rested longest is told to leave. If all
-//!   are at work, or have only come, the client waits. The same is done where the system has no descriptor left for
-//!   another client, though there is a place.
+//!   are at work, answers that begin say that they are the last ones, and the client waits for the first that has
+//!   left: at most as long as an answer may take (`HTTP_REQUEST_TIMEOUT` to its begin, `HTTP_ANSWER_TIMEOUT` to
+//!   its end). The same is done where the system has no descriptor left for another client, though there is a place.
+//!
+//! Live streams are at work for ever; who offers them sees to it that they do not take all places.
 
 use std::{
-    collections::BTreeMap,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,8 +25,7 @@ use tokio::{
     time::Instant,
 };
 
-/// Who has rested for less keeps its place: its request may be on the way.
-const GRACE: Duration = Duration::from_millis(250);
+use super::line::Line;
 
 /// All places of a server.
 pub(super) struct Places {
@@ -38,6 +39,8 @@ pub(super) struct Place {
     leave: Arc<Notify>,
     phase: Mutex<Phase>,
     unread_body: AtomicBool,
+    /// An answer has left.
+    rested: Notify,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -52,6 +55,10 @@ enum Phase {
     Work {
         /// Whether the answer is complete, though perhaps not sent.
         answered: bool,
+        /// Whether the answer is a live stream, which has no end.
+        live: bool,
+        /// Whether something has come in behind this request.
+        ahead: bool,
     },
 }
 
@@ -64,20 +71,6 @@ struct Queue {
     ended: Notify,
 }
 
-/// Those who rest, the longest first.
-#[derive(Default)]
-struct Line {
-    last_ticket: u64,
-    resting: BTreeMap<u64, Resting>,
-    /// How many were told to leave and are still there.
-    leaving: usize,
-}
-
-struct Resting {
-    leave: Arc<Notify>,
-    since: Instant,
-}
-
 impl Places {
     pub(super) fn new(count: usize) -> Self {
         Self {
@@ -88,11 +81,13 @@ impl Places {
 
     /// A place, perhaps that of another one; `None` never happens, since the places are not closed.
     pub(super) async fn take(&self) -> Option<Arc<Place>> {
+        let mut at_once = true;
         let permit = loop {
             if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
                 break permit;
             }
-            let again = self.queue.send_one_away();
+            at_once = false;
+            let again = self.queue.line().make_room(Instant::now());
             let wait = async {
                 match again {
                     Some(instant) => tokio::time::sleep_until(instant).await,
@@ -105,16 +100,20 @@ impl Places {
                 () = wait => {}
             }
         };
-        let leave = Arc::new(Notify::new());
+        let (leave, now) = (Arc::new(Notify::new()), Instant::now());
+        let mut line = self.queue.line();
+        line.has_room(at_once, now);
         let phase = Phase::Rest {
-            ticket: self.queue.line().join(Arc::clone(&leave)),
+            ticket: line.join(Arc::clone(&leave), now),
             arriving: false,
         };
+        drop(line);
         Some(Arc::new(Place {
             queue: Arc::clone(&self.queue),
             leave,
             phase: Mutex::new(phase),
             unread_body: AtomicBool::new(false),
+            rested: Notify::new(),
             _permit: permit,
         }))
     }
@@ -125,13 +124,15 @@ impl Places {
         let mut ended = pin!(self.queue.ended.notified());
         ended.as_mut().enable();
         while Instant::now() < latest {
-            let again = self.queue.send_one_away().unwrap_or(latest);
+            let again = self.queue.line().make_room(Instant::now());
+            let again = again.unwrap_or(latest).min(latest);
             tokio::select! {
-                () = &mut ended => return,
+                () = &mut ended => break,
                 () = self.queue.changed.notified() => {}
-                () = tokio::time::sleep_until(again.min(latest)) => {}
+                () = tokio::time::sleep_until(again) => {}
             }
         }
+        self.queue.line().has_room(false, Instant::now());
     }
 }
 
@@ -139,81 +140,62 @@ impl Queue {
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// One at a time, since the next client needs one place only. Says when to try again, if that is known.
-    fn send_one_away(&self) -> Option<Instant> {
-        let mut line = self.line();
-        if line.leaving > 0 {
-            return None;
-        }
-        let oldest = line.resting.first_entry()?;
-        let may_leave = oldest.get().since + GRACE;
-        if Instant::now() < may_leave {
-            return Some(may_leave);
-        }
-        oldest.remove().leave.notify_one();
-        line.leaving += 1;
-        None
-    }
-
-    /// Ends the rest of `ticket`; whether it had been told to leave.
-    fn leave(&self, ticket: u64) -> bool {
-        let mut line = self.line();
-        let was_told = line.resting.remove(&ticket).is_none();
-        if was_told {
-            line.leaving = line.leaving.saturating_sub(1);
-        }
-        was_told
-    }
-}
-
-impl Line {
-    fn join(&mut self, leave: Arc<Notify>) -> u64 {
-        self.last_ticket += 1;
-        let since = Instant::now();
-        self.resting
-            .insert(self.last_ticket, Resting { leave, since });
-        self.last_ticket
-    }
 }
 
 impl Place {
-    /// The first bytes of a request are here.
-    pub(super) fn request_begins(&self) {
+    /// Bytes of a request are here.
+    pub(super) fn bytes_arrive(&self) {
         let mut phase = self.phase();
-        if let Phase::Rest {
-            ticket,
-            arriving: false,
-        } = *phase
-        {
-            let mut line = self.queue.line();
-            // Once told to leave, it stays told.
-            let ticket = match line.resting.remove(&ticket) {
-                Some(resting) => line.join(resting.leave),
-                None => ticket,
-            };
-            *phase = Phase::Rest {
-                ticket,
-                arriving: true,
-            };
+        match &mut *phase {
+            Phase::Rest { ticket, arriving } if !*arriving => {
+                *ticket = self.queue.line().join_again(*ticket, Instant::now());
+                *arriving = true;
+            }
+            Phase::Rest { .. } => {}
+            Phase::Work { ahead, .. } => *ahead |= !self.has_unread_body(),
         }
     }
 
-    /// There is a whole request, or an answer to a part of one.
+    /// There is a whole request.
     pub(super) fn work_begins(&self) {
+        self.replace(Phase::Work {
+            answered: false,
+            live: false,
+            ahead: false,
+        });
+    }
+
+    /// There is an answer, to the whole of a request or to a part of it. Whether it is to be the last one of its
+    /// connection, since somebody waits for a place; not asked of a live stream, which would keep it all the same.
+    pub(super) fn answer_begins(&self, live: bool) -> bool {
+        let ahead = matches!(*self.phase(), Phase::Work { ahead: true, .. });
+        self.replace(Phase::Work {
+            answered: false,
+            live,
+            ahead,
+        });
+        let is_last = !live && self.queue.line().is_asking();
+        if is_last {
+            metrics::counter!("http_connections_gave_way_total").increment(1);
+        }
+        is_last
+    }
+
+    /// Goes to work, or on to the next.
+    fn replace(&self, work: Phase) {
         let mut phase = self.phase();
         if let Phase::Rest { ticket, .. } = *phase
-            && self.queue.leave(ticket)
+            && self.queue.line().end(ticket)
         {
             self.queue.changed.notify_one();
         }
-        *phase = Phase::Work { answered: false };
+        *phase = work;
     }
 
     /// The answer is complete.
     pub(super) fn answered(&self) {
         let mut phase = self.phase();
-        if let Phase::Work { answered } = &mut *phase {
+        if let Phase::Work { answered, .. } = &mut *phase {
             *answered = true;
         }
     }
@@ -221,12 +203,19 @@ impl Place {
     /// Everything that was written has left.
     pub(super) fn flushed(&self) {
         let mut phase = self.phase();
-        if matches!(*phase, Phase::Work { answered: true }) {
+        if let Phase::Work {
+            answered: true,
+            ahead,
+            ..
+        } = *phase
+        {
+            let leave = Arc::clone(&self.leave);
             *phase = Phase::Rest {
-                ticket: self.queue.line().join(Arc::clone(&self.leave)),
-                arriving: false,
+                ticket: self.queue.line().join(leave, Instant::now()),
+                arriving: ahead,
             };
             drop(phase);
+            self.rested.notify_one();
             self.queue.changed.notify_one();
         }
     }
@@ -234,9 +223,12 @@ impl Place {
     /// The head of a request is here, and its body not yet.
     pub(super) fn body_begins(&self) {
         self.unread_body.store(true, Ordering::Relaxed);
-        // One that was sent before the last answer had left.
         if self.is_at_work() {
+            // One that was sent before the last answer had left.
             self.work_begins();
+        } else {
+            // The head may have come together with the last request.
+            self.bytes_arrive();
         }
     }
 
@@ -258,9 +250,21 @@ impl Place {
         matches!(*self.phase(), Phase::Rest { arriving: true, .. })
     }
 
+    /// Whether its answer is a live stream.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(*self.phase(), Phase::Work { live: true, .. })
+    }
+
     /// Whether it is at work.
     pub(super) fn is_at_work(&self) -> bool {
         matches!(*self.phase(), Phase::Work { .. })
+    }
+
+    /// Waits until nothing of a request is here.
+    pub(super) async fn rests(&self) {
+        while self.is_arriving() || self.is_at_work() {
+            self.rested.notified().await;
+        }
     }
 
     /// Waits until somebody else needs the place of this resting connection.
@@ -268,7 +272,7 @@ impl Place {
         loop {
             self.leave.notified().await;
             if let Phase::Rest { ticket, .. } = *self.phase()
-                && !self.queue.line().resting.contains_key(&ticket)
+                && self.queue.line().is_told(ticket)
             {
                 return;
             }
@@ -285,7 +289,7 @@ impl Drop for Place {
         // Who waits for the place itself is woken by the permit, which is released after this: told earlier, it would
         // find no place and send a second one away.
         if let Phase::Rest { ticket, .. } = *self.phase()
-            && self.queue.leave(ticket)
+            && self.queue.line().end(ticket)
         {
             metrics::counter!("http_connections_gave_way_total").increment(1);
         }

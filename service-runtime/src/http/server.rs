@@ -6,7 +6,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
     time::Instant,
 };
@@ -14,12 +14,18 @@ use tokio::{
 use super::{
     HttpConfig,
     connection::serve_connection,
+    descriptors::warn_where_too_few,
     places::{Place, Places},
+    stream::ClientStream,
 };
 use crate::lifecycle::Shutdown;
 
 /// Bytes buffered per connection, and so the largest request head. hyper's default is 400 KiB.
 const READ_BUFFER: usize = 32 * 1024;
+
+/// How many clients may wait for being accepted, where the system allows it (`net.core.somaxconn`). A client that
+/// finds the queue full is not told so: it tries again after 1, 3, 7 and 15 seconds. tokio's default is 128.
+const QUEUE: u32 = 4096;
 
 /// How long to wait at most after the system refused to accept, and how often to say so.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -33,9 +39,20 @@ const NO_DESCRIPTORS: [i32; 2] = [23, 24];
 /// The system's error, with the address in its text.
 pub async fn bind(config: &HttpConfig) -> io::Result<TcpListener> {
     let address = SocketAddr::new(config.address, config.port);
-    TcpListener::bind(address).await.map_err(|error| {
+    listen(address).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Else a restart would have to wait until the last connections are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 /// Serves HTTP/1.1 until the shutdown, then waits for the requests that were begun.
@@ -51,6 +68,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let _part = shutdown.part("http");
     let address = listener.local_addr()?;
+    warn_where_too_few(config.max_connections);
     tracing::info!(%address, "Listening.");
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -63,10 +81,12 @@ pub async fn serve(
         next_connection(&listener, &places, &shutdown, &mut complained).await
     {
         while connections.try_join_next().is_some() {}
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set.");
+        }
         connections.spawn(serve_connection(
             http.clone(),
-            stream,
-            config.write_timeout,
+            ClientStream::new(stream, config, Arc::clone(&place)),
             router.clone(),
             place,
             shutdown.clone(),

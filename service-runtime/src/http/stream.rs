@@ -1,5 +1,8 @@
 //! A client's bytes, on their way in and out.
 //!
+//! A client has to take something of its answer in `HTTP_WRITE_TIMEOUT`, and, unless that is a live stream, all of
+//! it in `HTTP_ANSWER_TIMEOUT`: else one that takes a byte now and then would keep its place for ever.
+//!
 //! hyper answers by itself, before any handler, to what it cannot read as a request: 400 (request line, header,
 //! `Transfer-Encoding` or `Content-Length`), 414 (a target above 64 KiB, which our smaller buffer makes a 431) and 431 (head
 //! larger than the buffer, or more than 100 headers). It offers no way to give such an answer a body, so it is
@@ -18,35 +21,37 @@ use std::{
 use axum::http::StatusCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    time::{Sleep, sleep},
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Problem, places::Place};
+use super::{HttpConfig, Problem, places::Place};
 
 /// What a client is told that speaks something else.
 pub(super) const NOT_A_REQUEST: &str = "this is not a request of HTTP/1.1";
 
 const NO_BODY: &str = "content-length: 0\r\n";
 
-/// The stream of one connection, whose writes may not stall.
-pub(super) struct ClientStream {
-    stream: Pin<Box<TimeoutStream<TcpStream>>>,
+/// The stream of one connection, whose writes may neither stall nor drip.
+pub(super) struct ClientStream<S> {
+    stream: Pin<Box<TimeoutStream<S>>>,
+    answer_timeout: Duration,
+    /// Runs from where the client was first waited for until its answer has left.
+    late: Option<Pin<Box<Sleep>>>,
     place: Arc<Place>,
     /// What leaves in place of hyper's answer, and how much of it has left.
     replacement: Option<(Vec<u8>, usize)>,
     refused: bool,
 }
 
-impl ClientStream {
-    pub(super) fn new(stream: TcpStream, write_timeout: Duration, place: Arc<Place>) -> Self {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set.");
-        }
+impl<S: AsyncRead + AsyncWrite> ClientStream<S> {
+    pub(super) fn new(stream: S, config: &HttpConfig, place: Arc<Place>) -> Self {
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(write_timeout));
+        stream.set_write_timeout(Some(config.write_timeout));
         Self {
             stream: Box::pin(stream),
+            answer_timeout: config.answer_timeout,
+            late: None,
             place,
             replacement: None,
             refused: false,
@@ -56,6 +61,24 @@ impl ClientStream {
     /// Whether hyper answered by itself.
     pub(super) fn was_refused(&self) -> bool {
         self.refused
+    }
+
+    /// An error where the client did not take what was written in time.
+    fn check<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.place.is_live() {
+            self.late = None;
+        } else if written.is_pending() {
+            let limit = self.answer_timeout;
+            let late = self.late.get_or_insert_with(|| Box::pin(sleep(limit)));
+            if late.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        written
     }
 
     /// Writes the replacement; the length of hyper's answer once that is done.
@@ -113,13 +136,18 @@ fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
+/// Whether there is more than line ends, which are allowed before a request.
+pub(super) fn has_part_of_request(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| !b"\r\n".contains(byte))
+}
+
 /// The header fields of a problem document of so many bytes.
 pub(super) fn body_fields(length: usize) -> String {
     let media_type = Problem::CONTENT_TYPE;
     format!("content-type: {media_type}\r\ncontent-length: {length}\r\n")
 }
 
-impl AsyncRead for ClientStream {
+impl<S: AsyncRead + AsyncWrite> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,24 +155,27 @@ impl AsyncRead for ClientStream {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(self.stream.as_mut().poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.place.request_begins();
+        // Some clients end a body with a line end too many.
+        if has_part_of_request(&buffer.filled()[before..]) {
+            self.place.bytes_arrive();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncRead + AsyncWrite> AsyncWrite for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.replace_if_bare(bytes);
-        match ready!(self.poll_replace(cx, bytes.len()))? {
-            Some(written) => Poll::Ready(Ok(written)),
-            None => self.stream.as_mut().poll_write(cx, bytes),
-        }
+        let replaced = self.poll_replace(cx, bytes.len());
+        let written = match replaced {
+            Poll::Ready(Ok(None)) => self.stream.as_mut().poll_write(cx, bytes),
+            other => other.map_ok(Option::unwrap_or_default),
+        };
+        self.check(cx, written)
     }
 
     fn poll_write_vectored(
@@ -155,7 +186,8 @@ impl AsyncWrite for ClientStream {
         if let [only] = slices {
             return self.poll_write(cx, only);
         }
-        self.stream.as_mut().poll_write_vectored(cx, slices)
+        let written = self.stream.as_mut().poll_write_vectored(cx, slices);
+        self.check(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -163,8 +195,13 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.stream.as_mut().poll_flush(cx))?;
+        let flushed = self.stream.as_mut().poll_flush(cx);
+        ready!(self.check(cx, flushed))?;
         self.place.flushed();
+        // Not between two pieces of one answer.
+        if !self.place.is_at_work() {
+            self.late = None;
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -1,8 +1,10 @@
 //! More connections than places: those that have rested longest give way.
 
+use std::fs;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use service_runtime::http::HttpConfig;
+use service_runtime::http::{HttpConfig, bind};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -91,6 +93,47 @@ async fn a_request_that_drips_gives_way_and_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_next_request_that_drips_is_told_so_too() {
+    let server = with_places(1).await;
+    let mut client = server.connect().await;
+    client
+        .send(b"GET /items/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /items/1 HTTP/1.1\r\nX: ")
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(server.get("/items/1").await.status, 200);
+    let answer = client.answer().await;
+    assert_eq!(answer.problem(503)["detail"], "too many connections");
+    assert_eq!(client.closed().await, b"");
+}
+
+#[tokio::test]
+async fn clients_that_come_all_at_once_are_taken_into_the_queue() {
+    const CLIENTS: usize = 1000;
+    let config = HttpConfig {
+        address: Ipv4Addr::LOCALHOST.into(),
+        ..HttpConfig::default()
+    };
+    let listener = bind(&config).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let allowed = test_support::allowed_sockets(CLIENTS as u64, 1) as usize;
+    // Nobody accepts them. Who finds the queue full is not answered, and tries again after 1, 3, 7 and 15 seconds.
+    let connecting = async {
+        let mut clients = Vec::new();
+        for _ in 0..allowed.min(longest_queue()) {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        clients.len()
+    };
+    assert!(timeout(DEADLINE, connecting).await.unwrap() > 100);
+}
+
+/// How many clients the system lets wait at most; elsewhere than on Linux often no more than this.
+fn longest_queue() -> usize {
+    let setting = fs::read_to_string("/proc/sys/net/core/somaxconn");
+    setting.map_or(128, |text| text.trim().parse().unwrap())
+}
+
+#[tokio::test]
 async fn a_long_answer_does_not_give_way_while_it_is_read() {
     let server = with_places(1).await;
     let mut client = server.connect().await;
@@ -116,6 +159,8 @@ async fn thousands_of_idle_connections_shut_nobody_out() {
     for n in 0..crowd {
         idle.push(TcpStream::connect(server.address).await.unwrap());
         if n % 100 == 0 {
+            // A new client has its turn after all that came before it.
+            assert_eq!(server.get("/items/1").await.status, 200);
             again(&mut healthy).await;
         }
     }

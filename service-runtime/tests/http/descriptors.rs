@@ -5,17 +5,19 @@ use std::{
     future::pending,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use service_runtime::http::HttpConfig;
+use service_runtime::{
+    http::HttpConfig,
+    telemetry::{self, LogConfig},
+};
 
 use crate::support::{Client, DEADLINE, Server};
 
 /// Set for the process that is the server.
 const IS_SERVER: &str = "TEST_SERVER_WITH_FEW_FILES";
-const NAME: &str = "descriptors::where_the_system_has_no_descriptor_left_idle_connections_give_way";
 const FILES: usize = 64;
 
 /// Ends the process with the test.
@@ -28,29 +30,31 @@ impl Drop for Process {
     }
 }
 
-/// This test again, as a server in a process of its own.
-fn start() -> (Process, SocketAddr) {
+/// The test of this name again, as a server in a process of its own that may open few files; with what it logs.
+fn start(name: &str) -> (Process, SocketAddr, BufReader<ChildStdout>) {
     let script = format!(r#"ulimit -n {FILES} && exec "$0" "$@""#);
     let mut child = Command::new("sh")
         .args(["-c", &script])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
+        .args(["--exact", &format!("descriptors::{name}"), "--nocapture"])
         .env(IS_SERVER, "1")
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let logs = BufReader::new(child.stdout.take().unwrap());
     let process = Process(child);
     let address = lines
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("address ")?.parse().ok());
-    (process, address.unwrap())
+    (process, address.unwrap(), logs)
 }
 
-#[tokio::test]
-async fn where_the_system_has_no_descriptor_left_idle_connections_give_way() {
+/// What the process does that a test has started.
+async fn serve_if_server() {
     if env::var_os(IS_SERVER).is_some() {
+        telemetry::init(&LogConfig::default());
         let server = Server::start(HttpConfig {
             header_timeout: Duration::from_secs(300),
             ..HttpConfig::default()
@@ -59,7 +63,28 @@ async fn where_the_system_has_no_descriptor_left_idle_connections_give_way() {
         eprintln!("address {}", server.address);
         pending::<()>().await;
     }
-    let (_process, address) = start();
+}
+
+#[tokio::test]
+async fn fewer_files_than_places_are_logged_at_the_start_with_both_numbers() {
+    serve_if_server().await;
+    let (_process, _, logs) =
+        start("fewer_files_than_places_are_logged_at_the_start_with_both_numbers");
+    let lines = logs.lines().map_while(Result::ok);
+    let warning = lines
+        .take_while(|line| !line.contains("Listening."))
+        .find(|line| line.contains("HTTP_MAX_CONNECTIONS"))
+        .unwrap();
+    assert!(warning.contains("WARN"), "{warning}");
+    assert!(warning.contains("files=64"), "{warning}");
+    assert!(warning.contains("connections=1024"), "{warning}");
+}
+
+#[tokio::test]
+async fn where_the_system_has_no_descriptor_left_idle_connections_give_way() {
+    serve_if_server().await;
+    let (_process, address, _logs) =
+        start("where_the_system_has_no_descriptor_left_idle_connections_give_way");
     let mut idle = Vec::new();
     for _ in 0..FILES + 16 {
         idle.push(Client::connect(address).await);

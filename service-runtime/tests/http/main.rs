@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod busy;
 mod crowd;
 mod descriptors;
 mod errors;
@@ -9,4 +10,5 @@ mod limits;
 mod operations;
 mod refusals;
 mod shutdown;
+mod slow_readers;
 mod support;

@@ -91,6 +91,34 @@ async fn part_of_a_head_is_answered_with_408_and_silence_with_nothing() {
 }
 
 #[tokio::test]
+async fn part_of_a_next_request_is_answered_with_408_as_well() {
+    let server = Server::start(HttpConfig {
+        header_timeout: Duration::from_millis(200),
+        ..HttpConfig::default()
+    })
+    .await;
+    let mut together = server.connect().await;
+    together
+        .send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\nGET /items/1 HTTP/1.1\r\nX: ")
+        .await;
+    server.gate.entered().await;
+    let mut later = server.connect().await;
+    later.get("/wait").await;
+    server.gate.entered().await;
+    later.send(b"GET /items/1 HTTP/1.1\r\nX: ").await;
+    server.gate.open(2);
+    for client in [&mut together, &mut later] {
+        assert_eq!(client.answer().await.text(), "done");
+        let answer = client.answer().await;
+        assert_eq!(
+            answer.problem(408)["detail"],
+            "the request's head did not arrive in time"
+        );
+        assert_eq!(client.closed().await, b"");
+    }
+}
+
+#[tokio::test]
 async fn a_gigabyte_in_chunks_is_413_after_little_of_it() {
     const GIGABYTE: usize = 1024 * 1024 * 1024;
     let server = Server::start(HttpConfig::default()).await;

@@ -2,13 +2,20 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use axum::{http::StatusCode, routing};
+use axum::{
+    body::{Body, Bytes},
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing,
+};
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service_runtime::{
@@ -31,6 +38,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Bytes of an answer that fits into no socket's buffers.
 pub(crate) const LARGE: usize = 64 * 1024 * 1024;
+
+/// How much a client that reads slowly takes at a time.
+const SIP: usize = 64 * 1024;
 
 /// Holds requests to `/wait` until it is opened.
 pub(crate) struct Gate {
@@ -108,11 +118,35 @@ async fn unavailable() -> Problem {
         .with_extension("status", "ignored")
 }
 
+/// Says when it is gone.
+struct Guard(Arc<Semaphore>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+/// An answer of this media type without an end, which always has something to tell.
+async fn endless(ended: Arc<Semaphore>, media_type: &'static str) -> impl IntoResponse {
+    let guard = Guard(ended);
+    let events = stream::repeat_with(move || {
+        let _ = &guard;
+        Ok::<_, Infallible>(Bytes::from(format!("data: {}\n\n", "x".repeat(SIP))))
+    });
+    (
+        [(header::CONTENT_TYPE, media_type)],
+        Body::from_stream(events),
+    )
+}
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: Shutdown,
     pub(crate) health: Health,
     pub(crate) gate: Arc<Gate>,
+    /// A permit for each answer without an end that was cut off.
+    pub(crate) streams_ended: Arc<Semaphore>,
     pub(crate) running: JoinHandle<io::Result<()>>,
 }
 
@@ -128,8 +162,15 @@ impl Server {
             waiting.pass().await;
             "done"
         };
+        let streams_ended = Arc::new(Semaphore::new(0));
+        let ended = Arc::clone(&streams_ended);
+        let live = move || endless(ended, "text/event-stream");
+        let ended = Arc::clone(&streams_ended);
+        let endless = move || endless(ended, "text/plain");
         let routes = OpenApiRouter::new()
             .routes(routes!(place))
+            .route("/live", routing::get(live))
+            .route("/endless", routing::get(endless))
             .route("/wait", routing::get(wait))
             .route("/items/{id}", routing::get(item))
             .route("/bare", routing::get(async || StatusCode::CONFLICT))
@@ -154,6 +195,7 @@ impl Server {
             shutdown,
             health,
             gate,
+            streams_ended,
             running,
         }
     }
@@ -240,6 +282,15 @@ impl Client {
             headers,
             body,
         }
+    }
+
+    /// Reads a little now and then, and never stops to.
+    pub(crate) async fn sip(&mut self, pause: Duration) {
+        let mut bytes = vec![0; SIP];
+        while let Ok(1..) = self.0.read(&mut bytes).await {
+            tokio::time::sleep(pause).await;
+        }
+        std::future::pending().await
     }
 
     /// Waits until the server closes the connection; what it still sent.

@@ -1,0 +1,102 @@
+//! Places that are all taken by clients with a request under way: a new client gets its turn all the same.
+
+use std::net::SocketAddr;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+use service_runtime::http::HttpConfig;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::support::{Client, Server};
+
+async fn with_places(max_connections: usize) -> Server {
+    Server::start(HttpConfig {
+        max_connections,
+        ..HttpConfig::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_connection_that_is_always_at_work_ends_after_an_answer_when_others_wait() {
+    let server = with_places(1).await;
+    let mut busy = server.connect().await;
+    busy.get("/wait").await;
+    server.gate.entered().await;
+    let mut probe = server.connect().await;
+    probe.get("/health/ready").await;
+    let early = timeout(Duration::from_millis(500), probe.answer()).await;
+    assert!(early.is_err(), "there was no place: {early:?}");
+    // Were it not told to go, it would have a request under way for ever.
+    for _ in 0..50 {
+        server.gate.open(1);
+        let answer = busy.answer().await;
+        assert_eq!((answer.status, answer.text()), (200, "done"));
+        if answer.header("connection") == Some("close") {
+            assert_eq!(busy.closed().await, b"");
+            assert_eq!(probe.answer().await.status, 200);
+            return;
+        }
+        busy.get("/wait").await;
+        server.gate.entered().await;
+    }
+    panic!("the connection was never told to close");
+}
+
+/// Sends the next request before it reads the answer to the last one, until it is over: at no moment is there nothing
+/// to do for it. What it sent behind the last answer of a connection was not taken up (RFC 9112, 9.6).
+async fn keep_busy(server: SocketAddr, over: Arc<AtomicBool>, told: Arc<AtomicUsize>) {
+    let mut client = Client::connect(server).await;
+    client.get("/items/1").await;
+    while !over.load(Ordering::Relaxed) {
+        client.get("/items/1").await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, &answer.json()["id"]), (200, &1.into()));
+        if answer.header("connection") == Some("close") {
+            told.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(client.closed().await, b"");
+            client = Client::connect(server).await;
+            client.get("/items/1").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_though_busy_clients_have_all_places() {
+    const PLACES: usize = 4;
+    let server = with_places(PLACES).await;
+    let (over, told) = (Arc::default(), Arc::default());
+    let mut clients = JoinSet::new();
+    for _ in 0..PLACES {
+        let (over, told) = (Arc::clone(&over), Arc::clone(&told));
+        clients.spawn(keep_busy(server.address, over, told));
+    }
+    for _ in 0..10 {
+        assert_eq!(server.get("/health/ready").await.status, 200);
+    }
+    over.store(true, Ordering::Relaxed);
+    clients.join_all().await;
+    assert!(told.load(Ordering::Relaxed) > 0);
+}
+
+#[tokio::test]
+async fn nobody_is_told_to_go_while_there_is_a_place() {
+    let server = with_places(3).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::new(AtomicUsize::new(0));
+    let busy = tokio::spawn(keep_busy(
+        server.address,
+        Arc::clone(&over),
+        Arc::clone(&told),
+    ));
+    for _ in 0..50 {
+        assert_eq!(server.get("/health/ready").await.status, 200);
+    }
+    over.store(true, Ordering::Relaxed);
+    busy.await.unwrap();
+    assert_eq!(told.load(Ordering::Relaxed), 0);
+}
