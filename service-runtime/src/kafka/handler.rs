@@ -60,7 +60,7 @@ pub trait BatchHandler: Send {
 
     /// Gives every record of `batch` its effect, durably and published. Records of one partition
     /// are in offset order. After an error the same batch comes again, perhaps longer, perhaps
-    /// without partitions that were revoked.
+    /// without partitions that were revoked; after [`Interruption::Refused`] without what was done.
     fn handle(&mut self, batch: &[Record])
     -> impl Future<Output = Result<(), Interruption>> + Send;
 
