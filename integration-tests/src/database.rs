@@ -166,6 +166,20 @@ pub async fn jobs(url: &str) -> BTreeMap<String, String> {
     pairs(url, "SELECT job_id, state FROM jobs").await
 }
 
+/// State of every job in a database and how often it was attempted, by its id.
+///
+/// # Panics
+/// The database cannot be read.
+pub async fn attempts(url: &str) -> BTreeMap<String, (String, i64)> {
+    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+    let jobs = "SELECT job_id, state, attempts FROM jobs";
+    let jobs: Vec<AnyRow> = sqlx::query(jobs).fetch_all(database.pool()).await.unwrap();
+    database.close().await;
+    jobs.iter()
+        .map(|row| (row.get(0), (row.get(1), row.get(2))))
+        .collect()
+}
+
 async fn pairs(url: &str, select: &'static str) -> BTreeMap<String, String> {
     rows(url, select).await.into_iter().collect()
 }

@@ -334,10 +334,14 @@ impl System {
 
     /// The port that a process had before; 0 for any.
     fn port_of(&self, name: &str) -> u16 {
+        self.known(name).map_or(0, Client::port)
+    }
+
+    fn known(&self, name: &str) -> Option<&Client> {
         let instance = name
             .strip_prefix("stock-")
             .and_then(|n| n.parse::<usize>().ok());
-        let client = match (name, instance) {
+        match (name, instance) {
             ("order", _) => Some(&self.order),
             ("email", _) => Some(&self.email),
             ("payment", _) => Some(&self.payment),
@@ -345,8 +349,7 @@ impl System {
             ("webhook", _) => Some(&self.webhook),
             (_, Some(instance)) => self.stock.get(instance),
             (_, None) => self.others.get(name),
-        };
-        client.map_or(0, Client::port)
+        }
     }
 
     fn client_mut(&mut self, name: &str) -> &mut Client {
@@ -369,6 +372,15 @@ impl System {
                 &mut self.stock[instance]
             }
         }
+    }
+
+    /// The client of the process `name`.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn client(&self, name: &str) -> &Client {
+        self.known(name).expect("a process of that name")
     }
 
     /// Every process.

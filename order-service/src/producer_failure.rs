@@ -58,8 +58,8 @@ impl<P: EventProducer> EventProducer for WatchedProducer<P> {
 }
 
 fn tell(failure: &watch::Sender<Option<String>>, error: &ProduceError) {
-    if let ProduceError::Fatal(reason) = error {
-        failure.send_replace(Some(reason.clone()));
+    if matches!(error, ProduceError::Fatal(_)) {
+        failure.send_replace(Some(error.to_string()));
     }
 }
 
@@ -98,13 +98,19 @@ mod tests {
         let (producer, failure) =
             WatchedProducer::new(Failing(fatal.clone(), ProduceError::QueueFull));
         assert_eq!(producer.enqueue(&record(None)).err(), Some(fatal.clone()));
-        assert_eq!(failure.reason().await, "fenced");
+        assert_eq!(
+            failure.reason().await,
+            "the producer failed for good: fenced"
+        );
 
         let (producer, failure) =
             WatchedProducer::new(Failing(ProduceError::QueueFull, fatal.clone()));
         let delivery = producer.enqueue(&record(Some("key"))).ok().unwrap();
         assert_eq!(delivery.await, Err(fatal));
-        assert_eq!(failure.reason().await, "fenced");
+        assert_eq!(
+            failure.reason().await,
+            "the producer failed for good: fenced"
+        );
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base_domains::{OrderEvent, OrderId, OrderStatus, header, reason};
-use jiff::Timestamp;
 use service_runtime::database::{Dialect, Tx};
 use service_runtime::jobs::{self, NewJob};
 use service_runtime::participant::{Change, DecideError, Decider, Decision};
@@ -30,6 +29,8 @@ pub struct ShippingDecider {
 
 /// The shipments of a batch, and the dispatches to order and to take back.
 struct Work {
+    /// The database's time, in epoch milliseconds.
+    now: i64,
     after: Option<Duration>,
     shipments: BTreeMap<OrderId, Shipment>,
     changed: BTreeSet<OrderId>,
@@ -104,7 +105,7 @@ impl Work {
             event.order,
             change.home_partition,
             change.record.header(header::TRACEPARENT),
-            time(change),
+            self.time(change),
             self.after,
         )?;
         self.jobs.insert(order_id, dispatch);
@@ -112,11 +113,11 @@ impl Work {
     }
 
     fn follow(&mut self, change: &Change<'_>) {
-        let order_id = change.order_id();
+        let (order_id, time) = (change.order_id(), self.time(change));
         let Some(shipment) = self.shipments.get_mut(&order_id) else {
             return;
         };
-        let action = shipment.follow(change.status, time(change));
+        let action = shipment.follow(change.status, time);
         if action == Action::None {
             return;
         }
@@ -130,13 +131,12 @@ impl Work {
             self.withdraw.push(job::job_id(order_id));
         }
     }
-}
 
-/// When it happened, in epoch milliseconds: now, if its writer has no clock, or one that is ahead.
-fn time(change: &Change<'_>) -> i64 {
-    let now = Timestamp::now().as_millisecond();
-    let known = change.record.timestamp.filter(|at| *at > 0);
-    known.map_or(now, |at| at.min(now))
+    /// When it happened, in epoch milliseconds: now, if its writer has no clock, or one that is ahead.
+    fn time(&self, change: &Change<'_>) -> i64 {
+        let known = change.record.timestamp.filter(|at| *at > 0);
+        known.map_or(self.now, |at| at.min(self.now))
+    }
 }
 
 impl Decider for ShippingDecider {
@@ -156,6 +156,7 @@ impl Decider for ShippingDecider {
             return Ok(vec![Decision::Done; changes.len()]);
         }
         let mut work = Work {
+            now: tx.now_ms().await?,
             after: self.after,
             shipments: self.store.lock(tx, orders).await?,
             changed: BTreeSet::new(),

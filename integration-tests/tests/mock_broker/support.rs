@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use integration_tests::log::Log;
 use integration_tests::{Client, Process, eventually};
-use rdkafka::mocking::MockCluster;
+use rdkafka::mocking::{MockCluster, MockCoordinator};
 use rdkafka::producer::DefaultProducerContext;
 use tempfile::TempDir;
 
@@ -13,6 +13,24 @@ use tempfile::TempDir;
 pub(crate) const END: Duration = Duration::from_secs(15);
 
 const PARTITIONS: i32 = 3;
+
+/// Of the services that are started on it.
+const GROUPS: [&str; 6] = [
+    "order",
+    "orders-view",
+    "stock",
+    "payment",
+    "shipping",
+    "webhook",
+];
+
+/// The broker that is nothing but the groups' coordinator.
+pub(crate) const COORDINATOR: i32 = 2;
+
+fn topics() -> Vec<String> {
+    let letters = GROUPS.map(|group| format!("orders.{group}.dlt"));
+    letters.into_iter().chain(["orders".to_owned()]).collect()
+}
 
 /// The broker, and the folder of what the services write.
 pub(crate) struct Mock {
@@ -30,18 +48,28 @@ pub(crate) struct Service {
 
 impl Mock {
     pub(crate) fn new() -> Self {
-        let cluster = MockCluster::new(1).unwrap();
-        let groups = [
-            "order",
-            "orders-view",
-            "stock",
-            "payment",
-            "shipping",
-            "webhook",
-        ];
-        let letters = groups.map(|group| format!("orders.{group}.dlt"));
-        for topic in letters.iter().map(String::as_str).chain(["orders"]) {
-            cluster.create_topic(topic, PARTITIONS, 1).unwrap();
+        Self::of(MockCluster::new(1).unwrap())
+    }
+
+    /// Two brokers: the first has all that is written, the second is every group's coordinator.
+    pub(crate) fn with_a_coordinator() -> Self {
+        let mock = Self::of(MockCluster::new(2).unwrap());
+        for topic in topics() {
+            for partition in 0..PARTITIONS {
+                let leads = mock.cluster.partition_leader(&topic, partition, Some(1));
+                leads.unwrap();
+            }
+        }
+        for group in GROUPS {
+            let group = MockCoordinator::Group(group.to_owned());
+            mock.cluster.coordinator(group, COORDINATOR).unwrap();
+        }
+        mock
+    }
+
+    fn of(cluster: MockCluster<'static, DefaultProducerContext>) -> Self {
+        for topic in topics() {
+            cluster.create_topic(&topic, PARTITIONS, 1).unwrap();
         }
         let folder = TempDir::with_prefix("orders-test-").unwrap();
         Self {

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use base_domains::{OrderEvent, OrderId, header};
-use jiff::Timestamp;
 use service_runtime::database::Tx;
 use service_runtime::participant::{Change, DecideError, Decider, Decision};
 
@@ -35,9 +34,10 @@ impl Decider for Keeper {
         changes: &[Change<'_>],
     ) -> Result<Vec<Decision>, DecideError> {
         let mut rows = Rows::default();
+        let now = tx.now_ms().await?;
         let decisions = changes
             .iter()
-            .map(|change| rows.add(change))
+            .map(|change| rows.add(change, now))
             .collect::<Result<Vec<_>, _>>()?;
         // Also of what ends in the same batch: what was ordered has to be known to those who repeat it.
         store::open(tx, &rows.openings).await?;
@@ -51,7 +51,7 @@ impl Decider for Keeper {
 }
 
 impl Rows {
-    fn add(&mut self, change: &Change<'_>) -> Result<Decision, DecideError> {
+    fn add(&mut self, change: &Change<'_>, now: i64) -> Result<Decision, DecideError> {
         if change.status.is_terminal() {
             // The status is known without the body, and nothing else is needed.
             let ending = self
@@ -59,7 +59,7 @@ impl Rows {
                 .entry(change.order_id())
                 .or_insert_with(|| Ending {
                     partition: change.home_partition,
-                    placed_at: placed_at(change),
+                    placed_at: placed_at(change, now),
                     reason: String::new(),
                 });
             // A redriven event of an earlier status says nothing about the end.
@@ -74,7 +74,7 @@ impl Rows {
         }
         let mut opening = Opening {
             partition: change.home_partition,
-            placed_at: placed_at(change),
+            placed_at: placed_at(change, now),
             content: String::new(),
             fingerprint: String::new(),
         };
@@ -117,9 +117,8 @@ fn reason_of(event: OrderEvent) -> String {
 }
 
 /// The time of the record, in epoch milliseconds. It may be the clock of a producer: one without a clock
-/// writes zero, and one that is ahead would put the deadline off.
-fn placed_at(change: &Change<'_>) -> i64 {
-    let now = Timestamp::now().as_millisecond();
+/// writes zero, and one that is ahead of `now`, the database's time, would put the deadline off.
+fn placed_at(change: &Change<'_>, now: i64) -> i64 {
     let time = change.record.timestamp.filter(|time| *time > 0);
     time.unwrap_or(now).min(now)
 }

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{Any, AnyConnection, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{DatabaseError, Dialect};
@@ -35,6 +35,17 @@ impl Tx {
     /// Which database this is.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The database's clock, in epoch milliseconds: what falls due is compared with it, so it is asked
+    /// where a time is written, and not the clock of this process.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn now_ms(&mut self) -> Result<i64, DatabaseError> {
+        let now = format!("SELECT {}", self.dialect.now_ms());
+        let now = sqlx::query_scalar(AssertSqlSafe(now));
+        Ok(now.fetch_one(&mut *self.inner).await?)
     }
 
     /// Makes the changes durable.

@@ -123,7 +123,9 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 match self.attempt_until(shutdown).await {
                     None => return Ok(()),
                     Some(Ok(())) => self.unblock(),
-                    Some(Err(Interruption::Unavailable(reason))) => self.block(&reason),
+                    Some(Err(
+                        Interruption::Unavailable(reason) | Interruption::Refused { reason, .. },
+                    )) => self.block(&reason),
                     Some(Err(Interruption::Stop(reason))) => {
                         return Err(LoopError::Stopped(reason));
                     }
@@ -262,13 +264,16 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
         if !self.batch.is_empty() {
             if fault::mutated("offsets.after-handling") {
-                self.store_offsets();
+                self.store_offsets(self.batch.len());
             }
-            self.handler.handle(&self.batch).await?;
-            fault::point("offsets.store.before");
-            self.store_offsets();
-            fault::point("offsets.store.after");
-            self.batch.clear();
+            let handled = self.handler.handle(&self.batch).await;
+            let done = match &handled {
+                Ok(()) => self.batch.len(),
+                Err(Interruption::Refused { done, .. }) => *done,
+                Err(Interruption::Unavailable(_) | Interruption::Stop(_)) => 0,
+            };
+            self.pass(done);
+            handled?;
         }
         if self.is_refusal_to_be_tested() {
             self.test_refusal().await?;
@@ -276,11 +281,22 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         Ok(())
     }
 
-    /// The one place where offsets are stored: after the batch is durable and published. What the
+    /// Moves past the first `done` records of the batch.
+    fn pass(&mut self, done: usize) {
+        if done == 0 {
+            return;
+        }
+        fault::point("offsets.store.before");
+        self.store_offsets(done);
+        fault::point("offsets.store.after");
+        self.batch.drain(..done);
+    }
+
+    /// The one place where offsets are stored: after these records are durable and published. What the
     /// handler only made durable is not: a committed offset would say otherwise.
-    fn store_offsets(&self) {
+    fn store_offsets(&self, done: usize) {
         let mut next: BTreeMap<PartitionId, i64> = BTreeMap::new();
-        for record in &self.batch {
+        for record in &self.batch[..done] {
             next.insert(record.partition, record.offset + 1);
         }
         for (partition, offset) in next {

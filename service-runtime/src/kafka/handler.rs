@@ -36,6 +36,15 @@ pub enum Interruption {
     /// A dependency is down: the same batch is tried again, with back-off and without limit.
     #[error("{0}")]
     Unavailable(String),
+    /// As [`Unavailable`](Self::Unavailable), behind records that have their effect: the loop moves past
+    /// these, so that they are not repeated however long the rest waits.
+    #[error("{reason}")]
+    Refused {
+        /// How many of the batch, from its beginning on.
+        done: usize,
+        /// Why the next one waits.
+        reason: String,
+    },
     /// It must not go on: the loop ends with this reason.
     #[error("{0}")]
     Stop(String),
@@ -51,7 +60,7 @@ pub trait BatchHandler: Send {
 
     /// Gives every record of `batch` its effect, durably and published. Records of one partition
     /// are in offset order. After an error the same batch comes again, perhaps longer, perhaps
-    /// without partitions that were revoked.
+    /// without partitions that were revoked; after [`Interruption::Refused`] without what was done.
     fn handle(&mut self, batch: &[Record])
     -> impl Future<Output = Result<(), Interruption>> + Send;
 

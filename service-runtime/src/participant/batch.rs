@@ -8,7 +8,7 @@ use base_domains::{EncodedEvent, OrderId, home_partition};
 use futures_util::FutureExt;
 
 use super::Shared;
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Refusal};
 use super::decider::{Change, DecideError, Decider, Decision};
 use super::plan::{Kind, Plan, fold};
 use super::settle::{Failure, fresh, repeated, settle};
@@ -29,6 +29,9 @@ pub(super) enum BatchError {
     /// A defect in code or data: bisect.
     #[error("{0}")]
     Bug(String),
+    /// One of its decisions would be a dead letter too many: what comes before it, by itself.
+    #[error("{}", .0.reason)]
+    Refused(Refusal),
     /// This process cannot go on.
     #[error("{0}")]
     Fatal(String),
@@ -38,6 +41,7 @@ impl From<BatchError> for Interruption {
     fn from(error: BatchError) -> Self {
         match error {
             BatchError::Fatal(reason) => Self::Stop(reason),
+            BatchError::Refused(Refusal { reason, .. }) => Self::Refused { done: 0, reason },
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -93,6 +97,19 @@ pub(super) struct Batch<'a> {
     pub(super) kinds: &'a [Kind],
 }
 
+impl<'a> Batch<'a> {
+    /// The records before `middle`, and the others.
+    pub(super) fn split_at(&self, middle: usize) -> (Self, Self) {
+        let (records, later_records) = self.records.split_at(middle);
+        let (kinds, later_kinds) = self.kinds.split_at(middle);
+        let later = Self {
+            records: later_records,
+            kinds: later_kinds,
+        };
+        (Self { records, kinds }, later)
+    }
+}
+
 /// Longest time for one transaction. A server that vanished from the network would otherwise hold
 /// the poll loop until the operating system gives up.
 pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(30);
@@ -100,8 +117,11 @@ pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(30);
 /// Most outcomes of history that are read and published at a time.
 const PAGE: i64 = 500;
 
+/// Where a record is in the log.
+pub(super) type Place = (PartitionId, i64);
+
 /// Places of records, such as those that are dead-lettered already: a repeated transaction does not repeat them.
-pub(super) type Places = BTreeSet<(PartitionId, i64)>;
+pub(super) type Places = BTreeSet<Place>;
 
 /// Runs the batch's transaction and publishes its outcomes; on success everything is durable and
 /// published, and the offsets may be stored. Returns how many decisions were made and did not fail.
@@ -171,7 +191,7 @@ async fn transact<D: Decider>(
         Mode::Decide => failed.clone().decided(shared, &changes, &settled),
         Mode::FoldOnly(_) => Ok(failed.clone()), // a defect, which is counted as one
     };
-    let counted = counted.map_err(BatchError::Unavailable)?;
+    let counted = counted.map_err(BatchError::Refused)?;
     let changed = settled.changed_rows(&before, &rows);
     shared.store.write_orders(&mut tx, &changed).await?;
     let next = next_offsets(batch.records);
@@ -200,7 +220,7 @@ async fn transact<D: Decider>(
     Ok(committed)
 }
 
-pub(super) fn place_of(record: &Record) -> (PartitionId, i64) {
+pub(super) fn place_of(record: &Record) -> Place {
     (record.partition, record.offset)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Shared;
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Refusal};
 use super::batch::{
     Batch, BatchError, Mode, Places, TRANSACTION_LIMIT, dead_letter, next_offsets, place_of,
     process, publish_held_back,
@@ -13,6 +13,7 @@ use super::plan::{Kind, kind_of, pieces};
 use super::positions::Stand;
 use super::quiet::quiet_until;
 use super::settle::Failure;
+use super::start::start_of;
 use crate::database::{DatabaseError, within};
 use crate::fault;
 use crate::health::Component;
@@ -99,44 +100,62 @@ impl<D: Decider> Handler<D> {
     }
 
     /// Bisects on a defect: the good records all get their effect, in order, and the one that
-    /// cannot be decided keeps its fold (rule R2).
+    /// cannot be decided keeps its fold (rule R2). Where there would be a letter too many, what comes
+    /// before it gets its effect as well.
     async fn settle(&mut self, batch: Batch<'_>) -> Result<(), Interruption> {
         let mut work = Vec::from_iter((!batch.records.is_empty()).then_some(batch));
+        let mut refused = None;
         while let Some(batch) = work.pop() {
             match self.process_again(&batch, &Mode::Decide).await {
                 Ok(decided) => {
                     self.defects.worked(decided);
-                    self.done.extend(batch.records.iter().map(place_of));
+                    self.note_done(&batch);
                 }
                 Err(BatchError::Bug(reason)) if batch.records.len() > 1 => {
                     tracing::debug!(reason, records = batch.records.len(), "Bisecting a batch.");
-                    let middle = batch.records.len() / 2;
-                    let (first, second) = batch.records.split_at(middle);
-                    let (first_kinds, second_kinds) = batch.kinds.split_at(middle);
-                    work.push(Batch {
-                        records: second,
-                        kinds: second_kinds,
-                    });
-                    work.push(Batch {
-                        records: first,
-                        kinds: first_kinds,
-                    });
+                    let (first, second) = batch.split_at(batch.records.len() / 2);
+                    work.push(second);
+                    work.push(first);
                 }
                 Err(BatchError::Bug(reason)) => self.give_up(&batch, reason).await?,
+                Err(BatchError::Refused(refusal)) => {
+                    let before = |record: &&Record| place_of(record) != refusal.at;
+                    let (first, _) =
+                        batch.split_at(batch.records.iter().take_while(before).count());
+                    work.clear();
+                    work.extend((!first.records.is_empty()).then_some(first));
+                    refused = Some(refusal);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        match refused {
+            None => Ok(()),
+            Some(refusal) => Err(BatchError::Refused(refusal).into()),
+        }
+    }
+
+    /// The batch is durable and published, and counts.
+    fn note_done(&mut self, batch: &Batch<'_>) {
+        // Within the limit: a copy was asked before it was handled.
+        self.unreadable.read(batch.records, batch.kinds).ok();
+        self.done.extend(batch.records.iter().map(place_of));
+    }
+
+    /// How many of `records` are done: a batch is done from its beginning on.
+    fn done_of(&self, records: &[Record]) -> usize {
+        let is_done = |record: &&Record| self.done.contains(&place_of(record));
+        records.iter().take_while(is_done).count()
     }
 
     /// Dead-letters the decision about a single record, unless defects come in a row.
     async fn give_up(&mut self, batch: &Batch<'_>, reason: String) -> Result<(), Interruption> {
         let mut defects = self.defects.clone();
         if !defects.spend() {
-            let limit = defects.limit();
-            return Err(Interruption::Unavailable(format!(
-                "stopped dead-lettering after {limit} defects, last: {reason}"
-            )));
+            let spent = defects.spent();
+            let reason = format!("stopped dead-lettering after {spent} defects, last: {reason}");
+            let at = place_of(&batch.records[0]);
+            return Err(BatchError::Refused(Refusal { at, reason }).into());
         }
         tracing::error!(
             participant = self.shared.name,
@@ -148,7 +167,7 @@ impl<D: Decider> Handler<D> {
         match self.process_again(batch, &Mode::FoldOnly(reason)).await {
             Ok(_) => {
                 self.defects = defects;
-                self.done.extend(batch.records.iter().map(place_of));
+                self.note_done(batch);
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -262,19 +281,30 @@ impl<D: Decider> BatchHandler for Handler<D> {
             .iter()
             .map(|record| kind_of(record, partitions, group))
             .collect();
-        let unreadable = self.unreadable.clone().read(records, &kinds);
-        let unreadable = unreadable.map_err(Interruption::Unavailable)?;
         fault::point("batch.read.after");
-        self.dead_letter_bad(records, &kinds).await?;
-        // A batch is done from its beginning on.
-        let is_done = |record: &&Record| self.done.contains(&place_of(record));
-        let done = records.iter().take_while(is_done).count();
-        self.settle_in_pieces(&records[done..], &kinds[done..])
-            .await?;
-        self.end_history(&next_offsets(records)).await?;
+        let begin = self.done_of(records);
+        let mut unreadable = self.unreadable.clone();
+        let refused = unreadable.read(&records[begin..], &kinds[begin..]).err();
+        let before = |record: &&Record| {
+            refused
+                .as_ref()
+                .is_none_or(|one| one.at != place_of(record))
+        };
+        let end = begin + records[begin..].iter().take_while(before).count();
+        self.dead_letter_bad(&records[..end], &kinds[..end]).await?;
+        let settled = self.settle_in_pieces(&records[begin..end], &kinds[begin..end]);
+        let refused = match settled.await {
+            Ok(()) => refused.map(|refusal| refusal.reason),
+            Err(Interruption::Refused { reason, .. }) => Some(reason),
+            Err(other) => return Err(other),
+        };
+        let done = self.done_of(records);
+        self.end_history(&next_offsets(&records[..done])).await?;
+        if let Some(reason) = refused {
+            return Err(Interruption::Refused { done, reason });
+        }
         self.lettered.clear();
         self.done.clear();
-        self.unreadable = unreadable;
         Ok(())
     }
 
@@ -290,105 +320,4 @@ impl<D: Decider> BatchHandler for Handler<D> {
 
 fn database_down(error: DatabaseError) -> Interruption {
     Interruption::Unavailable(format!("database: {error}"))
-}
-
-/// Compares where the group, the database and the log stand (rule R6).
-fn start_of(assigned: &Assigned, known: i64, allow_truncated: bool) -> Result<Start, String> {
-    let Assigned {
-        partition,
-        committed,
-        begin,
-        end,
-    } = *assigned;
-    if known > end && !fault::mutated("r6.shorter-log") {
-        return Err(format!(
-            "the log ends at offset {end} of partition {partition}, but the database has read up to {known}: \
-             another cluster or a wiped volume; restore the log or start with an empty database"
-        ));
-    }
-    let from = committed.map_or(known, |committed| committed.min(known));
-    if from < begin && !allow_truncated && !fault::mutated("r6.truncated-log") {
-        return Err(format!(
-            "partition {partition} begins at offset {begin}, but records from {from} on were not read yet: \
-             orders would be missing; set ALLOW_TRUNCATED_LOG=true to go on without them"
-        ));
-    }
-    Ok(match committed {
-        Some(committed) if known < committed && !fault::mutated("r6.read-again") => {
-            Start::At(known.max(begin))
-        }
-        _ => Start::Committed,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assigned(committed: Option<i64>, begin: i64, end: i64) -> Assigned {
-        Assigned {
-            partition: 1,
-            committed,
-            begin,
-            end,
-        }
-    }
-
-    #[test]
-    fn a_database_at_or_past_the_committed_offset_changes_nothing() {
-        for known in [10, 15, 20] {
-            let start = start_of(&assigned(Some(10), 0, 20), known, false);
-            assert_eq!(start, Ok(Start::Committed));
-        }
-    }
-
-    #[test]
-    fn a_restored_database_is_read_again_from_its_own_offset() {
-        assert_eq!(
-            start_of(&assigned(Some(10), 0, 20), 4, false),
-            Ok(Start::At(4))
-        );
-        assert_eq!(
-            start_of(&assigned(Some(10), 0, 20), 0, false),
-            Ok(Start::At(0))
-        );
-    }
-
-    #[test]
-    fn a_log_shorter_than_the_database_stops_with_both_offsets() {
-        let stop = start_of(&assigned(Some(10), 0, 12), 13, false).unwrap_err();
-        assert!(stop.contains("offset 12 of partition 1"), "{stop}");
-        assert!(stop.contains("up to 13"), "{stop}");
-    }
-
-    #[test]
-    fn a_log_without_its_beginning_refuses_a_new_group_unless_forced() {
-        let new_group = assigned(None, 5, 20);
-        assert!(start_of(&new_group, 0, false).is_err());
-        assert_eq!(start_of(&new_group, 0, true), Ok(Start::Committed));
-    }
-
-    #[test]
-    fn a_log_that_lost_unread_records_refuses_unless_forced() {
-        let restored = assigned(Some(10), 5, 20);
-        assert!(start_of(&restored, 3, false).is_err());
-        assert_eq!(start_of(&restored, 3, true), Ok(Start::At(5)));
-    }
-
-    #[test]
-    fn lost_group_offsets_refuse_when_unread_records_are_gone() {
-        assert!(start_of(&assigned(None, 5, 20), 3, false).is_err());
-        assert_eq!(
-            start_of(&assigned(None, 5, 20), 7, false),
-            Ok(Start::Committed)
-        );
-    }
-
-    #[test]
-    fn lost_group_offsets_replay_from_the_beginning() {
-        assert_eq!(
-            start_of(&assigned(None, 0, 20), 20, false),
-            Ok(Start::Committed)
-        );
-    }
 }

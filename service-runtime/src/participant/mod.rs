@@ -31,6 +31,7 @@ mod replay;
 mod replay_log;
 mod settings;
 mod settle;
+mod start;
 mod store;
 mod sweep;
 #[cfg(test)]
@@ -243,7 +244,7 @@ impl<D: Decider> Participant<D> {
             match prepared {
                 Ok(()) => break,
                 Err(Interruption::Stop(reason)) => return Err(LoopError::Stopped(reason)),
-                Err(Interruption::Unavailable(reason)) => {
+                Err(Interruption::Unavailable(reason) | Interruption::Refused { reason, .. }) => {
                     self.loop_health.set_not_ready(&reason);
                     if attempt == 1 {
                         tracing::warn!(

@@ -1,6 +1,7 @@
 //! The participant on SQLite with a recording producer: every rule it keeps. What hangs on the
 //! database is tested on PostgreSQL as well, in `tests/databases/participant.rs`.
 
+mod limits;
 mod locking;
 mod long_batches;
 mod replay;
@@ -197,6 +198,12 @@ fn heart() -> Component {
 }
 
 impl World {
+    /// So many letters may there be.
+    fn limited(&mut self, letters: u32) {
+        let shared = Arc::get_mut(&mut self.shared).unwrap();
+        shared.settings.dead_letter_limit = letters;
+    }
+
     async fn handle(&self, records: &[Record]) -> Result<(), Interruption> {
         self.handler().handle(records).await
     }
@@ -685,6 +692,7 @@ async fn a_partition_that_left_is_no_lag_of_this_instance_any_more() {
     }
 }
 
+use limits::*;
 use replay::*;
 
 /// The tests above, each on a database of its own: on SQLite one by one, on PostgreSQL all in one.
@@ -742,4 +750,8 @@ on_every_database!(
     a_bare_record_waits_for_the_history_of_its_orders_home,
     a_bare_record_is_published_at_the_end_of_its_own_partitions_history,
     a_partition_that_left_holds_nothing_back_any_more,
+    good_records_before_a_flood_have_their_effect_and_are_passed,
+    good_decisions_before_a_flood_of_failures_have_their_effect_and_are_passed,
+    a_failed_decision_about_the_history_of_its_orders_home_is_not_counted,
+    a_batch_whose_history_cannot_end_is_counted_once,
 );

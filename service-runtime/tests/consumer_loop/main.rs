@@ -129,6 +129,31 @@ async fn a_batch_that_was_not_finished_comes_again_to_the_next_member() {
     member.leave().await.unwrap();
 }
 
+/// What comes before a record that waits for help is not repeated by the next member either.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_of_a_batch_is_committed_while_the_rest_waits() {
+    let cluster = cluster(1);
+    let script = Arc::new(Script::default());
+    *script.refuse_from.lock().unwrap() = Some(5);
+    produce(&cluster.config, 0, 8).await;
+    let member = join(&cluster.config, &script);
+    let refused = || member.reason().as_deref() == Some("told to refuse");
+    eventually("the refusal", refused).await;
+    let attempts = script.attempts.load(Ordering::SeqCst);
+    let further = || script.attempts.load(Ordering::SeqCst) > attempts + 5;
+    eventually("further attempts", further).await;
+    let passed: Vec<(i32, i64)> = (0..5).map(|offset| (0, offset)).collect();
+    assert_eq!(script.handled(), passed, "each once");
+    member.leave().await.unwrap();
+
+    let next = Arc::new(Script::default());
+    let member = join(&cluster.config, &next);
+    eventually("the rest", || next.count() >= 3).await;
+    assert_eq!(next.checked.lock().unwrap()[0].committed, Some(5));
+    assert_eq!(next.handled(), [(0, 5), (0, 6), (0, 7)]);
+    member.leave().await.unwrap();
+}
+
 /// librdkafka tells such an error once, and nothing when it is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_member_is_not_ready_for_as_long_as_it_may_not_read() {

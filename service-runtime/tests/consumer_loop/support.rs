@@ -35,6 +35,8 @@ pub(crate) struct Script {
     /// The batch that reaches this offset ends the loop.
     pub(crate) stop_at: Mutex<Option<i64>>,
     pub(crate) keep_committed: AtomicBool,
+    /// Records from this offset on are refused, those before it are handled.
+    pub(crate) refuse_from: Mutex<Option<i64>>,
 }
 
 struct Scripted(Arc<Script>);
@@ -67,9 +69,18 @@ impl BatchHandler for Scripted {
         if self.0.down.load(Ordering::SeqCst) {
             return Err(Interruption::Unavailable("told to wait".to_owned()));
         }
-        let mut handled = self.0.handled.lock().unwrap();
-        handled.extend(batch.iter().map(|record| (record.partition, record.offset)));
-        Ok(())
+        let refuse_from = self.0.refuse_from.lock().unwrap().unwrap_or(i64::MAX);
+        let taken = batch.iter().take_while(|one| one.offset < refuse_from);
+        let taken: Vec<_> = taken.map(|one| (one.partition, one.offset)).collect();
+        let done = taken.len();
+        self.0.handled.lock().unwrap().extend(taken);
+        match done == batch.len() {
+            true => Ok(()),
+            false => Err(Interruption::Refused {
+                done,
+                reason: "told to refuse".to_owned(),
+            }),
+        }
     }
 
     fn may_commit(&self, _: i32) -> bool {

@@ -7,6 +7,8 @@ mod database;
 mod dead_letters;
 mod job_routes;
 mod jobs;
+mod jobs_sqlstates;
+mod narrow;
 mod outcomes;
 mod participant;
 mod replay;
@@ -21,6 +23,8 @@ test_support::main!(
     dead_letters,
     job_routes,
     jobs,
+    jobs_sqlstates,
+    narrow,
     outcomes,
     participant,
     replay,

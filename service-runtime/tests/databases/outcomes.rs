@@ -2,6 +2,7 @@
 //! order ended otherwise (rule R5).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use base_domains::{
@@ -45,7 +46,7 @@ pub(crate) fn tests() -> Vec<Test> {
 const DEADLINE: Duration = Duration::from_secs(40);
 const PARTITIONS: i32 = 3;
 
-fn job_id(kind: &str, order_id: OrderId) -> String {
+pub(crate) fn job_id(kind: &str, order_id: OrderId) -> String {
     format!("{kind}/{order_id}")
 }
 
@@ -102,9 +103,10 @@ impl Decider for Charge {
 
 /// Charges as soon as it gets a permit.
 #[derive(Clone)]
-struct Charging {
+pub(crate) struct Charging {
     dialect: Dialect,
-    permits: Arc<Semaphore>,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) attempts: Arc<AtomicUsize>,
     outcome: OrderStatus,
 }
 
@@ -114,6 +116,7 @@ impl JobHandler for Charging {
     }
 
     async fn run(&self, _: &Job) -> JobResult {
+        self.attempts.fetch_add(1, SeqCst);
         self.permits.acquire().await.unwrap().forget();
         charged()
     }
@@ -145,17 +148,17 @@ impl OutcomeHandler for Charging {
     }
 }
 
-struct World {
+pub(crate) struct World {
     // Alive until every client is gone.
     _mock: MockCluster<'static, DefaultProducerContext>,
     kafka: KafkaConfig,
     producer: KafkaProducer,
-    database: Database,
-    charging: Charging,
+    pub(crate) database: Database,
+    pub(crate) charging: Charging,
 }
 
 /// A participant and its worker, running.
-struct Running {
+pub(crate) struct Running {
     shutdown: Shutdown,
     participant: JoinHandle<Result<(), LoopError>>,
     stop: Shutdown,
@@ -163,7 +166,7 @@ struct Running {
 }
 
 impl Running {
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.trigger();
         if let Some(worker) = self.worker {
             worker.await.unwrap();
@@ -174,7 +177,7 @@ impl Running {
     }
 }
 
-async fn world(database: TestDatabase) -> World {
+pub(crate) async fn world(database: TestDatabase) -> World {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("orders", PARTITIONS, 1).unwrap();
     mock.create_topic("orders.payment.dlt", PARTITIONS, 1)
@@ -191,6 +194,7 @@ async fn world(database: TestDatabase) -> World {
         charging: Charging {
             dialect: database.dialect(),
             permits: Arc::new(Semaphore::new(0)),
+            attempts: Arc::default(),
             outcome: OrderStatus::Paid,
         },
         database,
@@ -199,12 +203,16 @@ async fn world(database: TestDatabase) -> World {
 
 impl World {
     fn participant(&self) -> Participant<Charge> {
+        self.participant_on(&self.database)
+    }
+
+    fn participant_on(&self, database: &Database) -> Participant<Charge> {
         Participant::new(Parts {
             name: "payment",
             writer: "payment-service",
             log_name: None,
-            decider: Charge(self.database.dialect()),
-            database: self.database.clone(),
+            decider: Charge(database.dialect()),
+            database: database.clone(),
             kafka: self.kafka.clone(),
             producer: self.producer.clone(),
             settings: ParticipantSettings {
@@ -224,6 +232,11 @@ impl World {
 
     /// Starts the participant, with a worker for this many jobs at a time.
     fn start(&self, concurrency: usize) -> Running {
+        self.start_with(&self.database, concurrency)
+    }
+
+    /// The same, where the worker reaches the database by connections of its own.
+    pub(crate) fn start_with(&self, database: &Database, concurrency: usize) -> Running {
         let (shutdown, stop) = (Shutdown::new(), Shutdown::new());
         let participant = self.participant();
         let config = WorkerConfig {
@@ -233,8 +246,9 @@ impl World {
             ..WorkerConfig::default()
         };
         let worker = Worker::new(
-            self.database.clone(),
-            participant.with_outcomes(self.charging.clone()),
+            database.clone(),
+            self.participant_on(database)
+                .with_outcomes(self.charging.clone()),
             participant.gate(),
             config,
             Arc::new(Notify::new()),
@@ -247,14 +261,14 @@ impl World {
         }
     }
 
-    async fn append(&self, order_id: OrderId, status: OrderStatus) {
+    pub(crate) async fn append(&self, order_id: OrderId, status: OrderStatus) {
         let event = event(order_id, status);
         let record = NewRecord::event("orders", &event);
         self.producer.enqueue(&record).unwrap().await.unwrap();
     }
 
     /// The records of one order, as they are in the log.
-    async fn log_of(&self, order_id: OrderId) -> Vec<Record> {
+    pub(crate) async fn log_of(&self, order_id: OrderId) -> Vec<Record> {
         let records = read_all(&self.kafka, "orders", DEADLINE).await.unwrap();
         let key = Some(order_id.to_string().into_bytes());
         records
@@ -263,14 +277,14 @@ impl World {
             .collect()
     }
 
-    async fn until_status(&self, order_id: OrderId, status: &str) {
+    pub(crate) async fn until_status(&self, order_id: OrderId, status: &str) {
         let text = format!(
             "SELECT COUNT(*) FROM participant_orders WHERE order_id = '{order_id}' AND status = '{status}'"
         );
         eventually(status, async || number(&self.database, &text).await == 1).await;
     }
 
-    async fn until_state(&self, order_id: OrderId, state: JobState) {
+    pub(crate) async fn until_state(&self, order_id: OrderId, state: JobState) {
         let id = job_id("charge", order_id);
         let text = format!(
             "SELECT COUNT(*) FROM jobs WHERE job_id = '{id}' AND state = '{}'",
@@ -358,7 +372,7 @@ fn event(order_id: OrderId, status: OrderStatus) -> EncodedEvent {
         .unwrap()
 }
 
-fn id(key: &str) -> OrderId {
+pub(crate) fn id(key: &str) -> OrderId {
     OrderId::from_idempotency_key("test", key)
 }
 

@@ -12,7 +12,7 @@ use test_support::{Fault, Kind, Proxy, Test, TestDatabase, test};
 use tokio::task::JoinHandle;
 
 use crate::participant::{DEADLINE, Reserve, World, ended, event, world};
-use crate::support::{eventually, execute, number};
+use crate::support::{end_commits, eventually, fail_writes, heal_writes, number};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -35,12 +35,12 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// A running participant.
-struct Running {
+pub(crate) struct Running {
     shutdown: Shutdown,
     task: JoinHandle<Result<(), LoopError>>,
 }
 
-fn start(world: &World, database: Database) -> Running {
+pub(crate) fn start(world: &World, database: Database) -> Running {
     let shutdown = Shutdown::new();
     let participant = world.participant_of("stock", database, Reserve::default());
     Running {
@@ -50,52 +50,34 @@ fn start(world: &World, database: Database) -> Running {
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.trigger();
         ended(self.task).await.unwrap();
     }
 }
 
-fn order(name: &str) -> OrderId {
+pub(crate) fn order(name: &str) -> OrderId {
     OrderId::from_idempotency_key("test", name)
 }
 
-async fn place(world: &World, order_id: OrderId) {
+pub(crate) async fn place(world: &World, order_id: OrderId) {
     let pending = event(order_id, OrderStatus::Pending, "order-service");
     world.append(&pending).await;
 }
 
-/// Every write of an outcome fails with `code`, as often as `times` says.
+/// The rows of orders, with what was decided about them.
+const ORDERS: &str = "participant_orders";
+
 async fn fail(database: &Database, code: &str, times: u32) {
-    for statement in [
-        "CREATE SEQUENCE IF NOT EXISTS failures",
-        "ALTER SEQUENCE failures RESTART",
-    ] {
-        execute(database, statement).await;
-    }
-    execute(
-        database,
-        &format!(
-            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF nextval('failures') <= {times} THEN RAISE EXCEPTION 'as told' USING ERRCODE = '{code}'; END IF; \
-             RETURN NEW; END $$"
-        ),
-    )
-    .await;
-    execute(
-        database,
-        "CREATE OR REPLACE TRIGGER fail BEFORE INSERT OR UPDATE ON participant_orders \
-         FOR EACH ROW EXECUTE FUNCTION fail()",
-    )
-    .await;
+    fail_writes(database, ORDERS, "true", code, times).await;
 }
 
-async fn heal(database: &Database) {
-    execute(database, "DROP TRIGGER fail ON participant_orders").await;
+async fn heal(database: &Database) -> i64 {
+    heal_writes(database, ORDERS).await
 }
 
 /// Each order has one outcome in the log, however often its bytes are there, and there is no dead letter.
-async fn assert_one_outcome(world: &World, orders: &[OrderId]) {
+pub(crate) async fn assert_one_outcome(world: &World, orders: &[OrderId]) {
     let records = read_all(&world.kafka, "orders", DEADLINE).await.unwrap();
     for order_id in orders {
         let key = order_id.to_string().into_bytes();
@@ -109,7 +91,7 @@ async fn assert_one_outcome(world: &World, orders: &[OrderId]) {
     assert_eq!(letters.unwrap().len(), 0);
 }
 
-async fn not_ready(world: &World, reason: &str) {
+pub(crate) async fn not_ready(world: &World, reason: &str) {
     eventually(reason, async || world.report().to_string().contains(reason)).await;
 }
 
@@ -123,8 +105,8 @@ async fn a_race_that_was_lost_is_run_again_at_once_and_has_one_effect(database: 
         let order_id = order(code);
         place(&world, order_id).await;
         world.until_status(order_id, "RESERVED").await;
-        let failed = number(&world.database, "SELECT last_value FROM failures").await;
-        assert!(failed >= 4, "{code} was raised {failed} times");
+        let tried = heal(&world.database).await;
+        assert!(tried >= 4, "{code}: it was tried {tried} times");
         orders.push(order_id);
     }
     running.stop().await;
@@ -184,20 +166,11 @@ async fn a_session_that_is_ended_in_the_commit_leaves_one_effect(database: TestD
     let running = start(&world, world.database.clone());
     place(&world, order("first")).await;
     world.until_status(order("first"), "RESERVED").await;
-    for statement in [
-        "CREATE SEQUENCE failures",
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-         IF nextval('failures') <= 3 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; \
-         RETURN NULL; END $$",
-        "CREATE CONSTRAINT TRIGGER fail AFTER INSERT OR UPDATE ON participant_orders \
-         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()",
-    ] {
-        execute(&world.database, statement).await;
-    }
+    end_commits(&world.database, ORDERS, "true", 3).await;
     place(&world, order("second")).await;
     world.until_status(order("second"), "RESERVED").await;
-    let ended = number(&world.database, "SELECT last_value FROM failures").await;
-    assert!(ended > 3, "{ended}");
+    let tried = heal(&world.database).await;
+    assert!(tried > 3, "{tried}");
     running.stop().await;
     assert_one_outcome(&world, &["first", "second"].map(order)).await;
 }

@@ -47,6 +47,54 @@ pub(crate) async fn execute(database: &Database, sql: &str) -> u64 {
     database.pool().execute(sql).await.unwrap().rows_affected()
 }
 
+/// The next `times` writes to `table` of whose rows `when` holds (`NEW` is the row) fail with this SQLSTATE.
+pub(crate) async fn fail_writes(
+    database: &Database,
+    table: &str,
+    when: &str,
+    code: &str,
+    times: u32,
+) {
+    let failing = format!("RAISE EXCEPTION 'as told' USING ERRCODE = '{code}'");
+    let trigger = format!("BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW WHEN ({when})");
+    hinder(database, &failing, times, &trigger).await;
+}
+
+/// Ends the session in the next `times` commits of such writes.
+pub(crate) async fn end_commits(database: &Database, table: &str, when: &str, times: u32) {
+    let ending = "PERFORM pg_terminate_backend(pg_backend_pid())";
+    let trigger = format!(
+        "AFTER INSERT OR UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ({when})"
+    );
+    hinder(database, ending, times, &format!("CONSTRAINT {trigger}")).await;
+}
+
+async fn hinder(database: &Database, by: &str, times: u32, trigger: &str) {
+    let (constraint, trigger) = match trigger.strip_prefix("CONSTRAINT ") {
+        Some(trigger) => ("CONSTRAINT", trigger),
+        None => ("", trigger),
+    };
+    // What a sequence counts outlives the roll-back.
+    for statement in [
+        "CREATE SEQUENCE IF NOT EXISTS failures",
+        "ALTER SEQUENCE failures RESTART",
+        &format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('failures') <= {times} THEN {by}; END IF; RETURN NEW; END $$"
+        ),
+        &format!("CREATE {constraint} TRIGGER fail {trigger} EXECUTE FUNCTION fail()"),
+    ] {
+        execute(database, statement).await;
+    }
+}
+
+/// Nothing fails any more; how many such writes were tried.
+pub(crate) async fn heal_writes(database: &Database, table: &str) -> i64 {
+    let tried = number(database, "SELECT last_value FROM failures").await;
+    execute(database, &format!("DROP TRIGGER fail ON {table}")).await;
+    tried
+}
+
 /// The one number that a query gives.
 pub(crate) async fn number(database: &Database, sql: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))

@@ -75,7 +75,7 @@ where
 
 /// What the gate answers per partition (open unless said otherwise), and how often it was asked.
 #[derive(Clone, Default)]
-struct Gate {
+pub(crate) struct Gate {
     answers: Arc<Mutex<BTreeMap<i32, Option<bool>>>>,
     asked: Arc<AtomicUsize>,
 }
@@ -104,8 +104,8 @@ impl HistoryGate for Gate {
     }
 }
 
-struct Running {
-    attempts: Arc<AtomicUsize>,
+pub(crate) struct Running {
+    pub(crate) attempts: Arc<AtomicUsize>,
     gate: Gate,
     wake: Arc<Notify>,
     shutdown: Shutdown,
@@ -113,14 +113,14 @@ struct Running {
 }
 
 impl Running {
-    async fn stop(self) -> usize {
+    pub(crate) async fn stop(self) -> usize {
         self.shutdown.trigger();
         self.task.await.unwrap();
         self.attempts.load(SeqCst)
     }
 }
 
-fn quick() -> WorkerConfig {
+pub(crate) fn quick() -> WorkerConfig {
     WorkerConfig {
         poll_interval: Duration::from_millis(5),
         backoff: Backoff {
@@ -131,7 +131,12 @@ fn quick() -> WorkerConfig {
     }
 }
 
-fn start<F>(database: &Database, config: WorkerConfig, gate: &Gate, function: F) -> Running
+pub(crate) fn start<F>(
+    database: &Database,
+    config: WorkerConfig,
+    gate: &Gate,
+    function: F,
+) -> Running
 where
     F: Fn(Job) -> BoxFuture<'static, JobResult> + Send + Sync + 'static,
 {
@@ -157,7 +162,7 @@ where
     }
 }
 
-fn done(job: Job) -> BoxFuture<'static, JobResult> {
+pub(crate) fn done(job: Job) -> BoxFuture<'static, JobResult> {
     Box::pin(async move {
         JobResult::Done {
             result: Some(format!("sent {}", job.payload)),
@@ -165,7 +170,7 @@ fn done(job: Job) -> BoxFuture<'static, JobResult> {
     })
 }
 
-fn failing(_: Job) -> BoxFuture<'static, JobResult> {
+pub(crate) fn failing(_: Job) -> BoxFuture<'static, JobResult> {
     Box::pin(async {
         JobResult::Retry {
             error: "451 later".into(),
@@ -173,7 +178,7 @@ fn failing(_: Job) -> BoxFuture<'static, JobResult> {
     })
 }
 
-async fn ended(database: &Database, id: &str, state: JobState) {
+pub(crate) async fn ended(database: &Database, id: &str, state: JobState) {
     eventually("the job ends", async || {
         row(database, id).await.state == state
     })

@@ -1,8 +1,13 @@
 //! Batches and operators at once, each with connections of its own like separate processes.
 
-use base_domains::{OrderStatus, WireOrder};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use base_domains::{OrderEvent, OrderStatus, WireOrder};
 use service_runtime::database::Database;
+use service_runtime::kafka::{Interruption, Record};
 use service_runtime::participant::Decision;
+use service_runtime::testing::{Bench, MemoryLog, PARTITIONS};
 use stock_service::decider::StockDecider;
 use stock_service::inventory::Inventory;
 use stock_service::level::Level;
@@ -17,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(batches_at_once_sell_exactly_what_there_is).threads(4),
         test!(batches_at_once_create_an_unknown_product_once).threads(4),
         test!(an_operator_between_batches_loses_no_piece).threads(4),
+        test!(instances_whose_batches_overlap_in_another_order_decide_each_order_once).threads(4),
     ]
 }
 
@@ -156,4 +162,92 @@ async fn an_operator_between_batches_loses_no_piece(database: TestDatabase) {
     let levels = levels(&fresh).await;
     assert!(levels.iter().all(|level| level.reserved == 0), "{levels:?}");
     assert_conserved(&fresh.database).await;
+}
+
+/// Instances that all read everything, as those do that lost their partitions without knowing it.
+const INSTANCES: usize = 8;
+
+/// Orders whose lines name the same products, each in another order.
+fn permuted(count: usize) -> Vec<WireOrder> {
+    const PERMUTATIONS: [[&str; 3]; 6] = [
+        ["a", "b", "c"],
+        ["c", "b", "a"],
+        ["b", "a", "c"],
+        ["c", "a", "b"],
+        ["a", "c", "b"],
+        ["b", "c", "a"],
+    ];
+    let products = PERMUTATIONS.iter().cycle().take(count);
+    products.map(|products| order(products)).collect()
+}
+
+/// The records as `instance` polls them: each partition in its order, and these in another one for each
+/// instance, in batches of other sizes.
+fn batches(records: &[Record], instance: usize) -> Vec<Vec<Record>> {
+    let offset = i32::try_from(instance).unwrap();
+    let mut polled = records.to_vec();
+    match instance % 2 {
+        // One partition after the other, from another one on.
+        0 => polled.sort_by_key(|record| (record.partition + offset) % PARTITIONS),
+        // One record of each in turn.
+        _ => polled.sort_by_key(|one| (one.offset, (one.partition + offset) % PARTITIONS)),
+    }
+    polled
+        .chunks(instance + 5)
+        .map(<[Record]>::to_vec)
+        .collect()
+}
+
+async fn instances_whose_batches_overlap_in_another_order_decide_each_order_once(
+    database: TestDatabase,
+) {
+    const PIECES: i64 = 25;
+    let fresh = Fresh::new(database).await;
+    let inventory = Inventory::new(fresh.database.clone());
+    let orders = permuted(60);
+    let plenty = orders.len() as i64;
+    let seed = [("a", plenty), ("b", PIECES), ("c", plenty)];
+    inventory.seed(&catalogue(&seed)).await.unwrap();
+    let log = MemoryLog::default();
+    let pending = |order: &WireOrder| OrderEvent::new(OrderStatus::Pending, order.clone());
+    let placed: Vec<Record> = orders
+        .iter()
+        .map(|order| log.append(&pending(order)))
+        .collect();
+
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut instances = JoinSet::new();
+    for instance in 0..INSTANCES {
+        let connections = fresh.another();
+        let decider = StockDecider::new(connections.dialect(), UnknownProduct::Reject);
+        let bench = Bench::new("stock", "stock-service", &connections, &log, decider);
+        let batches = batches(&placed, instance);
+        instances.spawn(async move {
+            for batch in &batches {
+                // As the consumer loop does when it was busy too often, or a connection was slow to come.
+                while let Err(waits) = bench.try_read(batch).await {
+                    assert!(matches!(waits, Interruption::Unavailable(_)), "{waits}");
+                    assert!(Instant::now() < deadline, "{waits}");
+                }
+            }
+        });
+    }
+    instances.join_all().await;
+
+    assert_eq!(log.letters().len(), 0, "no deadlock is a defect");
+    let level = |seeded: i64| Level {
+        available: seeded - PIECES,
+        reserved: PIECES,
+        shipped: 0,
+    };
+    let expected = [plenty, PIECES, plenty].map(level);
+    assert_eq!(levels(&fresh).await, expected);
+    let held = "SELECT COUNT(*) FROM reservations WHERE state = 'held'";
+    assert_eq!(number(&fresh.database, held).await, PIECES);
+    assert_conserved(&fresh.database).await;
+    for order in &orders {
+        let records = log.of(order.order_id);
+        let distinct: BTreeSet<_> = records.iter().map(|record| &record.value).collect();
+        assert_eq!(distinct.len(), 2, "placed, and decided about once");
+    }
 }

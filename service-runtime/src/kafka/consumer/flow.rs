@@ -12,6 +12,7 @@ use crate::kafka::{BatchHandler, PartitionId};
 pub(super) struct Blocked {
     attempt: u32,
     pub(super) retry_at: Instant,
+    reason: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,22 +23,25 @@ pub(super) enum Flow {
 
 impl<H: BatchHandler> ConsumerLoop<H> {
     pub(super) fn block(&mut self, reason: &str) {
-        let attempt = self.blocked.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
+        let before = self.blocked.take();
+        let attempt = before.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
         let wait = self.settings.backoff.wait(attempt);
-        self.blocked = Some(Blocked {
-            attempt,
-            retry_at: Instant::now() + wait,
-        });
         self.health.set_not_ready(reason);
         metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
             .increment(1);
-        if attempt == 1 {
-            tracing::warn!(
-                group = self.group,
-                reason,
-                "Partitions paused until this works again."
-            );
+        let group = &self.group;
+        match before {
+            None => tracing::warn!(group, reason, "Partitions paused until this works again."),
+            Some(before) if before.reason != reason => {
+                tracing::warn!(group, reason, "Partitions stay paused for another reason.");
+            }
+            Some(_) => {}
         }
+        self.blocked = Some(Blocked {
+            attempt,
+            retry_at: Instant::now() + wait,
+            reason: reason.to_owned(),
+        });
         if attempt > 1 && fault::mutated("r8.pause-again") {
             return;
         }

@@ -42,6 +42,13 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 });
                 Ok(())
             }
+            // The group gives this member's partitions to others; it joins again with this poll.
+            Some(RDKafkaErrorCode::PollExceeded) => {
+                metrics::counter!("consumer_poll_exceeded_total", "group" => self.group.clone())
+                    .increment(1);
+                tracing::warn!(group = self.group, %error, "A batch took longer than the poll interval.");
+                Ok(())
+            }
             _ => {
                 tracing::debug!(group = self.group, %error, "The consumer reports an error.");
                 Ok(())

@@ -1,10 +1,27 @@
 //! A loop whose rebalances and records are told to it: readiness, and what it holds; no broker is asked.
 
+use std::io;
+use std::sync::Mutex;
+
 use super::*;
 use crate::health::Health;
 use crate::kafka::{Assigned, Start};
 
 const TOPIC: &str = "orders";
+
+/// What this thread logs.
+#[derive(Clone, Default)]
+struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Is asked nothing in these tests.
 struct Silent;
@@ -103,4 +120,34 @@ async fn what_comes_before_its_partition_is_checked_is_read_again_from_the_first
     }
     assert_eq!(places(&member.batch), []);
     assert_eq!(member.read_again, BTreeMap::from([(0, 7), (1, 3)]));
+}
+
+#[tokio::test]
+async fn every_reason_to_wait_is_logged_when_it_comes_and_not_again() {
+    let logs = Logs::default();
+    let writer = logs.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut member = standing_loop(&Health::new(&Shutdown::new()));
+    for reason in ["down", "down", "stopped", "stopped", "down"] {
+        member.block(reason);
+    }
+    member.unblock();
+    let text = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+    let events: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.split_once("Partitions ")?.1.split_once(" group="))
+        .map(|(message, fields)| (message, fields.split_once(' ').unwrap().1))
+        .collect();
+    let another = "stay paused for another reason.";
+    let expected = [
+        ("paused until this works again.", "reason=\"down\""),
+        (another, "reason=\"stopped\""),
+        (another, "reason=\"down\""),
+        ("resumed.", "attempts=5"),
+    ];
+    assert_eq!(events, expected, "{text}");
 }

@@ -4,14 +4,14 @@ use super::*;
 use crate::kafka::{Assigned, PartitionId};
 
 /// So many orders with the same home, which comes first.
-fn neighbours(count: usize) -> (PartitionId, Vec<OrderId>) {
+pub(super) fn neighbours(count: usize) -> (PartitionId, Vec<OrderId>) {
     let home = home_partition(order("0"), PARTITIONS);
     let orders = (0..).map(|n| order(&format!("{n}")));
     let here = orders.filter(|id| home_partition(*id, PARTITIONS) == home);
     (home, here.take(count).collect())
 }
 
-fn assigned(partition: PartitionId, committed: Option<i64>, end: i64) -> Assigned {
+pub(super) fn assigned(partition: PartitionId, committed: Option<i64>, end: i64) -> Assigned {
     Assigned {
         partition,
         committed,
@@ -20,7 +20,7 @@ fn assigned(partition: PartitionId, committed: Option<i64>, end: i64) -> Assigne
     }
 }
 
-fn placed(order_id: OrderId, offset: i64) -> Record {
+pub(super) fn placed(order_id: OrderId, offset: i64) -> Record {
     named(order_id, "book order", OrderStatus::Pending, offset)
 }
 
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// A handler that is reading a partition of an empty database; the group had committed this.
-    async fn replaying(
+    pub(super) async fn replaying(
         &self,
         partition: PartitionId,
         committed: Option<i64>,
