@@ -2,7 +2,9 @@
 
 mod answers;
 mod effects;
+mod ends;
 mod log;
+mod notifications;
 mod rows;
 
 use integration_tests::history::History;
@@ -13,10 +15,17 @@ use crate::plant::Plant;
 
 /// All of them.
 pub(crate) fn all() -> Vec<Plant> {
-    [answers::all(), log::all(), rows::all(), effects::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        answers::all(),
+        ends::all(),
+        log::all(),
+        rows::all(),
+        effects::all(),
+        notifications::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The records of the `n`-th order with this type, such as `order.paid`.
@@ -67,7 +76,7 @@ fn append(history: &mut History, mut record: Record) {
         .flatten()
         .filter(|lag| lag.partition == partition)
     {
-        lag.end = end;
+        (lag.end, lag.committed) = (end, Some(end));
     }
     for participant in &mut history.databases.participants {
         participant.positions.insert(partition, end);

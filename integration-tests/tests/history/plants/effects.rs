@@ -6,7 +6,9 @@ use integration_tests::history::{History, Invariant, Mail, OwnRow, Reservation, 
 
 use crate::lives::{DOMAIN, id};
 use crate::plant::Plant;
-use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT, mail_job};
+use crate::right::{
+    HOLDER, LANDED, REFUNDED, SHIPPED, SOLD_OUT, STOPPED, STUCK, mail_job, too_late,
+};
 
 fn reservation(history: &mut History, n: u128) -> &mut Reservation {
     let order_id = id(n).to_string();
@@ -49,6 +51,38 @@ fn stock() -> Vec<Plant> {
             plant: |history| history.observations[1].row.reserved -= 1,
         },
         Plant {
+            name: "for a moment there was what there had been long before",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| history.observations[4].row.available -= 50,
+        },
+        Plant {
+            name: "for a moment there was what there should be later",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| history.observations[0].row.available += 50,
+        },
+        Plant {
+            name: "a product was seeded twice",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| {
+                let pens = history.databases.adjustments[1].clone();
+                history.databases.stock[1].available += pens.delta;
+                history.databases.adjustments.push(pens);
+            },
+        },
+        Plant {
+            name: "a product came from nowhere, with an entry in the ledger",
+            breaks: Invariant::StockIsConserved,
+            plant: |history| {
+                let mut entry = history.databases.adjustments[3].clone();
+                let mut row = history.databases.stock[3].clone();
+                for product in [&mut entry.product, &mut row.product] {
+                    "unicorn".clone_into(product);
+                }
+                history.databases.adjustments.push(entry);
+                history.databases.stock.push(row);
+            },
+        },
+        Plant {
             name: "stock was below zero for a moment",
             breaks: Invariant::StockIsNotNegative,
             plant: |history| {
@@ -67,6 +101,35 @@ fn stock() -> Vec<Plant> {
             plant: |history| {
                 "held".clone_into(&mut reservation(history, REFUNDED).state);
                 (books(history).available, books(history).reserved) = (1044, 1);
+            },
+        },
+        Plant {
+            name: "the pieces of an order that a poison ended are still held",
+            breaks: Invariant::ReservationIsTheLogs,
+            plant: |history| {
+                "held".clone_into(&mut reservation(history, STOPPED).state);
+                let chairs = &mut history.databases.stock[2];
+                (chairs.available, chairs.reserved) = (7, 2);
+            },
+        },
+        Plant {
+            name: "an order that is stuck holds nothing",
+            breaks: Invariant::ReservationIsTheLogs,
+            plant: |history| {
+                let order_id = id(STUCK).to_string();
+                let reservations = &mut history.databases.reservations;
+                reservations.retain(|one| one.order_id != order_id);
+                let chairs = &mut history.databases.stock[2];
+                (chairs.available, chairs.reserved) = (9, 0);
+            },
+        },
+        Plant {
+            name: "an order was rejected for want of pieces that it got",
+            breaks: Invariant::ReservationIsTheLogs,
+            plant: |history| {
+                let mut released = reservation(history, HOLDER).clone();
+                released.order_id = id(too_late()).to_string();
+                history.databases.reservations.push(released);
             },
         },
         Plant {
@@ -130,6 +193,47 @@ fn money() -> Vec<Plant> {
             },
         },
         Plant {
+            name: "an order that a poison ended was not refunded",
+            breaks: Invariant::MoneyIsConserved,
+            plant: |history| {
+                let order_id = id(STOPPED).to_string();
+                history
+                    .databases
+                    .gateway
+                    .retain(|entry| entry.order_id != order_id || entry.operation != "refund");
+            },
+        },
+        Plant {
+            name: "an order that is stuck before its payment was charged",
+            breaks: Invariant::MoneyIsConserved,
+            plant: |history| {
+                let mut charge = history.databases.gateway[0].clone();
+                charge.order_id = id(STUCK).to_string();
+                history.databases.gateway.push(charge);
+            },
+        },
+        Plant {
+            name: "an order was PAID and cancelled, and nobody ever charged it",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| {
+                let order_id = id(REFUNDED).to_string();
+                let databases = &mut history.databases;
+                databases.gateway.retain(|entry| entry.order_id != order_id);
+                let mut payments = databases.payments.iter_mut();
+                let payment = payments.find(|payment| payment.order_id == order_id);
+                "skipped".clone_into(&mut payment.unwrap().state);
+            },
+        },
+        Plant {
+            name: "the gateway charged what it declines",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| {
+                let mut entries = history.databases.gateway.iter_mut();
+                let declined = entries.find(|entry| entry.answer == "declined");
+                "accepted".clone_into(&mut declined.unwrap().answer);
+            },
+        },
+        Plant {
             name: "an order was charged too much",
             breaks: Invariant::PaymentIsTheLogs,
             plant: |history| history.databases.gateway[0].amount += 1,
@@ -169,6 +273,16 @@ fn parcels() -> Vec<Plant> {
             breaks: Invariant::ShipmentIsTheLogs,
             plant: |history| {
                 let order_id = id(REFUNDED).to_string();
+                let mut rows = history.databases.shipments.iter_mut();
+                let row = rows.find(|row| row.order_id == order_id);
+                "dispatched".clone_into(&mut row.unwrap().state);
+            },
+        },
+        Plant {
+            name: "the parcel of an order that a poison ended was handed over",
+            breaks: Invariant::ShipmentIsTheLogs,
+            plant: |history| {
+                let order_id = id(STOPPED).to_string();
                 let mut rows = history.databases.shipments.iter_mut();
                 let row = rows.find(|row| row.order_id == order_id);
                 "dispatched".clone_into(&mut row.unwrap().state);
@@ -233,6 +347,16 @@ fn mails() -> Vec<Plant> {
                 let mut mails = history.mails.iter_mut();
                 let mail = mails.find(|mail| mail.message_id.starts_with(&prefix));
                 mail.unwrap().recipients = vec!["somebody@example.org".to_owned()];
+            },
+        },
+        Plant {
+            name: "the mail of an order without an address went to somebody",
+            breaks: Invariant::MailHasItsState,
+            plant: |history| {
+                let prefix = format!("<{}.", id(SHIPPED));
+                let mut mails = history.mails.iter_mut();
+                let mail = mails.find(|mail| mail.message_id.starts_with(&prefix));
+                mail.unwrap().recipients = vec!["customer@example.org".to_owned()];
             },
         },
         Plant {
