@@ -29,7 +29,7 @@ const AGAIN: Duration = Duration::from_millis(600);
 /// How often, at most.
 const TRIES: usize = 5;
 /// Orders that a stranger knows of.
-const NEWEST: usize = 6;
+const NEWEST: usize = 3;
 /// Between two looks at the stock.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 

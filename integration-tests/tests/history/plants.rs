@@ -6,6 +6,7 @@ mod ends;
 mod log;
 mod notifications;
 mod rows;
+mod stock;
 
 use integration_tests::history::History;
 use service_runtime::kafka::Record;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Plant> {
         ends::all(),
         log::all(),
         rows::all(),
+        stock::all(),
         effects::all(),
         notifications::all(),
     ]
