@@ -1,15 +1,20 @@
-//! The services' databases: where they are, and what stands in them after the fact.
+//! The services' databases: where they are, and how they are read after the fact.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use service_runtime::database::{Database, DatabaseConfig};
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use test_support::containers::PostgresServer;
+use tokio::time::timeout;
 
 use crate::broker::{self, Choice};
 use crate::shared::Shared;
+
+/// For a connection.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 static POSTGRES: Shared<PostgresServer> = Shared::new();
 
@@ -110,32 +115,16 @@ pub(crate) fn end() {
     POSTGRES.end();
 }
 
-/// Folded status of every order in the database of a service, by order id. Where two participants of
-/// the service differ it is both.
+/// One connection to the database at this URL, for whoever only reads: services that have just been disturbed may
+/// leave a server little time for others.
 ///
-/// # Panics
-/// The database cannot be read.
-pub async fn statuses(url: &str) -> BTreeMap<String, String> {
-    let select = "SELECT order_id, CASE WHEN MIN(status) = MAX(status) THEN MIN(status) \
-                  ELSE MIN(status) || ' and ' || MAX(status) END \
-                  FROM participant_orders GROUP BY order_id";
-    pairs(url, select).await
-}
-
-/// State of every reservation in the stock service's database, by order id.
-///
-/// # Panics
-/// The database cannot be read.
-pub async fn reservations(url: &str) -> BTreeMap<String, String> {
-    pairs(url, "SELECT order_id, state FROM reservations").await
-}
-
-/// State of every payment in the payment service's database, by order id.
-///
-/// # Panics
-/// The database cannot be read.
-pub async fn payments(url: &str) -> BTreeMap<String, String> {
-    pairs(url, "SELECT order_id, state FROM payments").await
+/// # Errors
+/// There is none in time.
+pub(crate) async fn connect(url: &str) -> Result<AnyConnection, String> {
+    sqlx::any::install_default_drivers();
+    let connecting = timeout(PATIENCE, AnyConnection::connect(url)).await;
+    let connecting = connecting.map_err(|_| format!("no connection within {PATIENCE:?}"))?;
+    connecting.map_err(|error| error.to_string())
 }
 
 /// What the sandbox gateway's own books say that it did, each with the order's id: `charge`, `refund`.
@@ -143,27 +132,9 @@ pub async fn payments(url: &str) -> BTreeMap<String, String> {
 /// # Panics
 /// The database cannot be read.
 pub async fn gateway_books(url: &str) -> Vec<(String, String)> {
-    rows(
-        url,
-        "SELECT order_id, operation FROM sandbox_ledger WHERE answer = 'accepted'",
-    )
-    .await
-}
-
-/// State of every shipment in the shipping service's database, by order id.
-///
-/// # Panics
-/// The database cannot be read.
-pub async fn shipments(url: &str) -> BTreeMap<String, String> {
-    pairs(url, "SELECT order_id, state FROM shipments").await
-}
-
-/// State of every job in a database, by its id.
-///
-/// # Panics
-/// The database cannot be read.
-pub async fn jobs(url: &str) -> BTreeMap<String, String> {
-    pairs(url, "SELECT job_id, state FROM jobs").await
+    let books = "SELECT order_id, operation FROM sandbox_ledger WHERE answer = 'accepted'";
+    let rows = rows(url, books).await;
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 /// State of every job in a database and how often it was attempted, by its id.
@@ -171,25 +142,14 @@ pub async fn jobs(url: &str) -> BTreeMap<String, String> {
 /// # Panics
 /// The database cannot be read.
 pub async fn attempts(url: &str) -> BTreeMap<String, (String, i64)> {
-    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
-    let jobs = "SELECT job_id, state, attempts FROM jobs";
-    let jobs: Vec<AnyRow> = sqlx::query(jobs).fetch_all(database.pool()).await.unwrap();
-    database.close().await;
-    jobs.iter()
-        .map(|row| (row.get(0), (row.get(1), row.get(2))))
-        .collect()
+    let rows = rows(url, "SELECT job_id, state, attempts FROM jobs").await;
+    let job = |row: &AnyRow| (row.get(0), (row.get(1), row.get(2)));
+    rows.iter().map(job).collect()
 }
 
-async fn pairs(url: &str, select: &'static str) -> BTreeMap<String, String> {
-    rows(url, select).await.into_iter().collect()
-}
-
-async fn rows(url: &str, select: &'static str) -> Vec<(String, String)> {
-    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
-    let rows: Vec<AnyRow> = sqlx::query(select)
-        .fetch_all(database.pool())
-        .await
-        .unwrap();
-    database.close().await;
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+async fn rows(url: &str, select: &'static str) -> Vec<AnyRow> {
+    let mut database = connect(url).await.unwrap();
+    let rows = sqlx::query(select).fetch_all(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    rows
 }

@@ -7,10 +7,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use serde_json::Value;
+use base_domains::{OrderId, OrderStatus};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use crate::history::{MAILED, Told, Webhook};
+use crate::system::System;
 use crate::wait::eventually;
 
 /// One request.
@@ -34,6 +38,55 @@ impl Notified {
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// A receiver that is registered for all that mail tells of too.
+#[derive(Debug)]
+pub struct Registered {
+    receiver: Receiver,
+    id: Uuid,
+}
+
+impl Registered {
+    /// Starts a receiver and registers it.
+    ///
+    /// # Panics
+    /// The webhook service does not take it.
+    pub async fn with(system: &System) -> Self {
+        let receiver = Receiver::start(0).await;
+        let states = MAILED.map(OrderStatus::as_str);
+        let body = json!({"url": receiver.url(), "states": states});
+        let answer = system.webhook.post("/api/v1/webhooks", &body, &[]);
+        let answer = answer.await.expect("an answer");
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let id = answer.member("id").parse().expect("the id of a webhook");
+        Self { receiver, id }
+    }
+
+    /// The registration, and what was told by now.
+    #[must_use]
+    pub fn webhook(&self) -> Webhook {
+        let told = self.receiver.all();
+        Webhook {
+            id: self.id,
+            states: MAILED.to_vec(),
+            told: told.iter().map(Told::from).collect(),
+        }
+    }
+}
+
+impl From<&Notified> for Told {
+    fn from(notified: &Notified) -> Self {
+        let body = notified.json();
+        let text = |name: &str| body["data"][name].as_str().expect("a text").to_owned();
+        let order_id: Result<OrderId, _> = text("orderId").parse();
+        let status: Result<OrderStatus, _> = text("status").parse();
+        Self {
+            id: notified.id.clone(),
+            order_id: order_id.expect("the id of an order"),
+            status: status.expect("a status"),
+        }
     }
 }
 

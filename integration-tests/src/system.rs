@@ -1,6 +1,7 @@
 //! The services as processes, with topic, groups and databases of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use base_domains::OrderStatus;
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::broker;
 use crate::client::Client;
-use crate::database::{self, Databases};
+use crate::database::Databases;
 use crate::log::Log;
 use crate::mail::Mail;
 use crate::process::{Process, Signal};
@@ -39,6 +40,7 @@ pub struct SystemBuilder {
     bootstrap_servers: String,
     postgres: Option<String>,
     files: bool,
+    kept_mail: bool,
     mail: Option<Mail>,
     stock_instances: usize,
     others: Vec<String>,
@@ -53,6 +55,7 @@ impl SystemBuilder {
             bootstrap_servers: String::new(),
             postgres: None,
             files: false,
+            kept_mail: false,
             mail: None,
             stock_instances: 1,
             others: Vec::new(),
@@ -78,6 +81,13 @@ impl SystemBuilder {
     #[must_use]
     pub fn in_files(mut self) -> Self {
         self.files = true;
+        self
+    }
+
+    /// Mail into files, whatever the suite runs on: a mail server that others use too need not keep all mail.
+    #[must_use]
+    pub fn keep_mail(mut self) -> Self {
+        self.kept_mail = true;
         self
     }
 
@@ -144,7 +154,7 @@ impl SystemBuilder {
         databases.prepare(&SERVICES).await;
         let mail = match self.mail {
             Some(mail) => mail,
-            None if self.files => Mail::Folder(folder.path().join("mail")),
+            None if self.files || self.kept_mail => Mail::Folder(folder.path().join("mail")),
             None => Mail::of_suite(folder.path()),
         };
         let mut system = System {
@@ -157,6 +167,7 @@ impl SystemBuilder {
             stock: vec![Client::new(0); self.stock_instances],
             others: BTreeMap::new(),
             processes: BTreeMap::new(),
+            gone: BTreeSet::new(),
             started: 0,
             settings,
             mail,
@@ -207,6 +218,8 @@ pub struct System {
     pub mail: Mail,
     // Before the folder that they write to.
     processes: BTreeMap<String, Process>,
+    /// Instances that left for good.
+    gone: BTreeSet<String>,
     started: usize,
     settings: BTreeMap<String, String>,
     databases: Databases,
@@ -383,7 +396,7 @@ impl System {
         self.known(name).expect("a process of that name")
     }
 
-    /// Every process.
+    /// Every process that is meant to run.
     pub fn clients(&self) -> impl Iterator<Item = &Client> {
         let single = [
             &self.order,
@@ -392,8 +405,32 @@ impl System {
             &self.shipping,
             &self.webhook,
         ];
-        let others = self.others.values();
-        single.into_iter().chain(&self.stock).chain(others)
+        let stock = self.stock.iter().enumerate();
+        let stock = stock.filter(|(instance, _)| !self.gone.contains(&stock_name(*instance)));
+        let stock = stock.map(|(_, client)| client);
+        single.into_iter().chain(stock).chain(self.others.values())
+    }
+
+    /// One instance of the stock service leaves for good: it is asked to end, and does.
+    ///
+    /// # Panics
+    /// It does not within `deadline`, or not well.
+    pub async fn dismiss_stock(&mut self, instance: usize, deadline: Duration) {
+        let name = stock_name(instance);
+        self.gone.insert(name.clone());
+        let process = self.process(&name);
+        process.signal(Signal::Terminate);
+        assert!(process.ended(deadline).await.success(), "{name}");
+    }
+
+    /// # Panics
+    /// One of the processes ended.
+    pub fn nobody_ended(&mut self, names: &[&str]) {
+        for name in names {
+            let process = self.process(name);
+            let running = process.is_running();
+            assert!(running, "{name} ended by itself:\n{}", process.output());
+        }
     }
 
     /// Waits until every service says that it is ready.
@@ -470,21 +507,6 @@ impl System {
     pub async fn payment_becomes(&self, order_id: &str, state: &str) -> Value {
         let path = format!("/api/v1/payments/{order_id}");
         becomes(&self.payment, &path, state).await
-    }
-
-    /// Waits until no mail waits any more.
-    ///
-    /// # Panics
-    /// One was given up.
-    pub async fn all_mail_is_sent(&self) {
-        let url = self.database("email");
-        eventually("end of every mail", || async {
-            let jobs = database::jobs(&url).await;
-            let dead = jobs.values().filter(|state| *state == "dead").count();
-            assert_eq!(dead, 0, "no mail is given up");
-            jobs.values().all(|state| state == "done").then_some(())
-        })
-        .await;
     }
 
     /// Waits until the available, reserved and shipped pieces of `product` are these: the stock

@@ -57,6 +57,8 @@ pub struct Answered {
     pub status: u16,
     /// `type` of a problem.
     pub problem: Option<String>,
+    /// Whether it is `application/problem+json`.
+    pub is_problem: bool,
     /// `status` of the order in a good answer.
     pub order_status: Option<String>,
     /// The order that it names.
@@ -105,6 +107,7 @@ impl From<&Answer> for Answered {
         Self {
             status: answer.status,
             problem: is_problem.then(|| member("type")).flatten(),
+            is_problem: answer.content_type == "application/problem+json",
             order_status: (!is_problem).then(|| member("status")).flatten(),
             order_id: named_order(answer),
             retry_after: answer.retry_after.is_some(),

@@ -1,9 +1,10 @@
 //! What was done to the system on purpose.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base_domains::{OrderId, OrderStatus, header};
 use service_runtime::kafka::Record;
+use uuid::Uuid;
 
 use super::Place;
 
@@ -18,15 +19,6 @@ pub struct Injected {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Value bytes.
     pub value: Option<Vec<u8>>,
-}
-
-/// A record that cannot have its effect.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Poison {
-    /// The record.
-    pub record: Injected,
-    /// The groups that have to dead-letter it; `None` for all of them.
-    pub groups: Option<BTreeSet<String>>,
 }
 
 /// A disturbance of a process or of a way between two.
@@ -54,6 +46,23 @@ pub enum Kind {
 }
 
 impl Injected {
+    /// An event of an order such that its heading can be read and its body cannot, in the order's home partition.
+    #[must_use]
+    pub fn spoilt(order_id: OrderId, status: OrderStatus) -> Self {
+        let text = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+        // Each with a number of its own, so that it is known again.
+        let body = format!("{{\"order\": {}", Uuid::new_v4());
+        Self {
+            place: None,
+            key: Some(order_id.to_string().into_bytes()),
+            headers: vec![
+                text(header::CE_TYPE, status.ce_type().to_owned()),
+                text(header::CE_SUBJECT, order_id.to_string()),
+            ],
+            value: Some(body.into_bytes()),
+        }
+    }
+
     /// Whether `record` of the log is this one: by its place, or by its bytes where that is not known.
     #[must_use]
     pub fn is(&self, record: &Record) -> bool {

@@ -34,6 +34,12 @@ pub enum Invariant {
     OrderWasAskedFor,
     /// No CANCELLED on request that nobody may have requested.
     CancellationWasAskedFor,
+    /// REJECTED and CANCELLED have a reason, which is one of their writer's.
+    EndHasAReason,
+    /// The reason of a REJECTED was so: too few pieces, no such product, a declined charge, a broken rule.
+    RejectionIsJustified,
+    /// No CANCELLED for the deadline before it.
+    DeadlineHasPassed,
     /// The answer to a cancellation agrees with the end.
     CancellationIsAnsweredAsItEnded,
     /// 2: every order ends.
@@ -78,9 +84,15 @@ pub enum Invariant {
     MailHasOneId,
     /// 5: none more often than its job was tried.
     MailRepeatsAreBounded,
+    /// Every receiver is told of every effective state that it is registered for.
+    NotificationIsSent,
+    /// And of nothing that the log does not have.
+    NotificationHasItsState,
+    /// None more often than its job was tried.
+    NotificationRepeatsAreBounded,
     /// No job is left open or given up.
     JobIsDone,
-    /// 6: every poison is a dead letter of every group that cannot use it.
+    /// 6: every poison is a dead letter of every group that cannot use it, and that group knows that it gave up.
     PoisonIsDeadLettered,
     /// 6: nothing else is.
     DeadLetterIsPoison,
@@ -90,6 +102,8 @@ pub enum Invariant {
     NothingIsPassedOver,
     /// The log has every record between its borders.
     LogIsWhole,
+    /// 7: at rest every group has committed the end of every partition.
+    EverythingIsCommitted,
     /// 7: nobody committed an offset that the log does not have.
     OffsetIsInTheLog,
     /// 7: nobody committed an offset before the work was durable.

@@ -14,14 +14,16 @@ mod rows;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use base_domains::OrderStatus;
+use base_domains::{OrderId, OrderStatus};
 use service_runtime::kafka::{PartitionId, PartitionLag, Record};
+use uuid::Uuid;
 
 pub use attempt::{Answered, Attempt, Content, Operation, Outcome};
 pub use check::check;
-pub use collect::{SETTLING, collect, collect_within};
-pub use disturbance::{Injected, Interruption, Kind, Poison};
+pub use collect::{Rest, SETTLING, collect, collect_within};
+pub use disturbance::{Injected, Interruption, Kind};
 pub use invariant::{Invariant, Violation};
 pub use recorder::Recorder;
 pub use rows::{
@@ -38,17 +40,22 @@ pub const MAILED: [OrderStatus; 5] = [
     OrderStatus::Cancelled,
 ];
 
+/// The clocks of this machine, its containers and what runs on them are the same but for so many milliseconds.
+const CLOCKS: i64 = 1000;
+
 /// All that is known of a run, once it is at rest. Times count from the start of the [`Recorder`].
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// Partitions of the topic.
     pub partitions: i32,
+    /// When the time of the recorder began, in epoch milliseconds.
+    pub started: i64,
     /// Every request that places or cancels an order.
     pub attempts: Vec<Attempt>,
     /// Good records that were appended by hand, such as the tutorial's.
     pub injected: Vec<Injected>,
-    /// Bad records that were appended by hand.
-    pub poison: Vec<Poison>,
+    /// Bad records that were appended by hand: nobody can read their body, and of some not even the heading.
+    pub poison: Vec<Injected>,
     /// Every record of the topic, by partition and offset.
     pub log: Vec<Record>,
     /// Every record of the dead-letter topics, by group.
@@ -57,12 +64,14 @@ pub struct History {
     pub offsets: BTreeMap<String, Vec<PartitionLag>>,
     /// What the services keep.
     pub databases: Databases,
-    /// Pieces that there have to be of a product in the end, whoever has them; others are not judged by it.
+    /// Pieces that there have to be of each product in the end, whoever has them.
     pub stock: Vec<StockLevel>,
     /// What was seen of the stock meanwhile.
     pub observations: Vec<Observation>,
     /// Every mail that arrived.
     pub mails: Vec<Mail>,
+    /// The receivers of webhooks, which were registered before the first order.
+    pub webhooks: Vec<Webhook>,
     /// Every kill, freeze and cut.
     pub interruptions: Vec<Interruption>,
     /// Processes that ended though nobody interrupted them, or otherwise than they were asked to; perhaps with how.
@@ -83,8 +92,10 @@ pub struct StockLevel {
 /// The stock of a product at a moment of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// When it was seen.
-    pub at: std::time::Duration,
+    /// When it was asked for.
+    pub since: Duration,
+    /// When the answer was there.
+    pub at: Duration,
     /// The product and its pieces.
     pub row: StockRow,
 }
@@ -98,11 +109,37 @@ pub struct Mail {
     pub recipients: Vec<String>,
 }
 
-/// What a run may repeat.
+/// A registered receiver and all that it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Of the registration.
+    pub id: Uuid,
+    /// The states that it registered for.
+    pub states: Vec<OrderStatus>,
+    /// Every request.
+    pub told: Vec<Told>,
+}
+
+/// A notification as its receiver got it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// `webhook-id`.
+    pub id: String,
+    /// The order of its body.
+    pub order_id: OrderId,
+    /// The state of its body.
+    pub status: OrderStatus,
+}
+
+/// How the run was set up: what it may repeat, and what the checker has to know of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
     /// States that are mailed.
     pub mailed: Vec<OrderStatus>,
+    /// Who gets the mail of orders without an address.
+    pub default_recipient: String,
+    /// The shortest `ORDER_DEADLINE` that any process ran with.
+    pub deadline: Duration,
     /// Mails that may be skipped: because they are too old, or there is nobody to tell.
     pub skipped_mails: usize,
     /// Records of the topic that may be there a second time; `None` where the run has no such bound.
@@ -113,6 +150,8 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             mailed: MAILED.to_vec(),
+            default_recipient: "customer@example.com".to_owned(),
+            deadline: Duration::from_secs(24 * 60 * 60),
             skipped_mails: 0,
             appended_again: None,
         }

@@ -1,15 +1,14 @@
 //! Notes what clients and disturbers do, while they do it.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base_domains::OrderId;
 use serde_json::{Value, json};
 
 use super::{
     Answered, Attempt, Content, History, Injected, Interruption, Kind, Observation, Operation,
-    Outcome, Poison, StockRow,
+    Outcome, StockLevel, StockRow,
 };
 use crate::client::{Answer, Client};
 use crate::log::Log;
@@ -25,9 +24,15 @@ impl Recorder {
     /// A recorder whose time begins now.
     #[must_use]
     pub fn new() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since_epoch = since_epoch.expect("a clock that is set").as_millis();
+        let history = History {
+            started: i64::try_from(since_epoch).expect("a clock that is set"),
+            ..History::default()
+        };
         Self {
             started: Instant::now(),
-            history: Arc::default(),
+            history: Arc::new(Mutex::new(history)),
         }
     }
 
@@ -118,6 +123,15 @@ impl Recorder {
         self.lock().ended_by_themselves.push(process.to_owned());
     }
 
+    /// Every order that was accepted so far, by the time of its answer.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<OrderId> {
+        let history = self.lock();
+        let attempts = history.attempts.iter();
+        let accepted = attempts.filter(|one| one.places() && one.outcome == Outcome::Ok);
+        accepted.filter_map(|one| one.order_id).collect()
+    }
+
     /// Appends a good record, such as the tutorial's.
     pub async fn inject(&self, log: &Log, record: Injected) -> Injected {
         let record = appended(log, record).await;
@@ -125,43 +139,59 @@ impl Recorder {
         record
     }
 
-    /// Appends a bad record, which these groups have to dead-letter; `None` for all of them.
-    pub async fn poison(
-        &self,
-        log: &Log,
-        record: Injected,
-        groups: Option<BTreeSet<String>>,
-    ) -> Poison {
+    /// Appends a bad record.
+    pub async fn poison(&self, log: &Log, record: Injected) -> Injected {
         let record = appended(log, record).await;
-        let poison = Poison { record, groups };
-        self.lock().poison.push(poison.clone());
-        poison
+        self.lock().poison.push(record.clone());
+        record
     }
 
-    /// Looks at a product; whether the stock service answered.
+    /// Processes run with this `ORDER_DEADLINE`, which is shorter than the usual one.
+    pub fn deadline(&self, deadline: Duration) {
+        let bounds = &mut self.lock().bounds;
+        bounds.deadline = bounds.deadline.min(deadline);
+    }
+
+    /// Makes so many pieces of a product available, of which nobody has any yet.
+    ///
+    /// # Panics
+    /// The stock service does not do it.
+    pub async fn stock_up(&self, stock_service: &Client, product: &str, pieces: i64) {
+        let path = format!("/api/v1/stock/{product}");
+        let level = json!({"available": pieces});
+        let answer = stock_service.put(&path, &level).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{product}: {}", answer.text);
+        let stock = &mut self.lock().stock;
+        stock.retain(|level| level.product != product);
+        let product = product.to_owned();
+        stock.push(StockLevel { product, pieces });
+    }
+
+    /// Looks at a product; whether the stock service could say something.
+    ///
+    /// # Panics
+    /// It says that something else is wrong than that its database is away.
     pub async fn look_at_stock(&self, stock_service: &Client, product: &str) -> bool {
+        let since = self.now();
         let path = format!("/api/v1/stock/{product}");
         let Ok(answer) = stock_service.try_get(&path).await else {
             return false;
         };
-        let Ok(stock) = serde_json::from_str::<Value>(&answer.text) else {
+        if answer.status == 503 {
             return false;
-        };
-        let pieces = |name: &str| stock[name].as_i64();
-        let (Some(available), Some(reserved), Some(shipped)) =
-            (pieces("available"), pieces("reserved"), pieces("shipped"))
-        else {
-            return false;
-        };
-        let product = product.to_owned();
+        }
+        assert_eq!(answer.status, 200, "{product}: {}", answer.text);
+        let stock = answer.json();
+        let pieces = |name: &str| stock[name].as_i64().expect("a number of pieces");
         let row = StockRow {
-            product,
-            available,
-            reserved,
-            shipped,
+            product: product.to_owned(),
+            available: pieces("available"),
+            reserved: pieces("reserved"),
+            shipped: pieces("shipped"),
         };
         let at = self.now();
-        self.lock().observations.push(Observation { at, row });
+        let seen = Observation { since, at, row };
+        self.lock().observations.push(seen);
         true
     }
 

@@ -11,7 +11,7 @@ pub struct Databases {
     pub participants: Vec<Participant>,
     /// The products of stock-service.
     pub stock: Vec<StockRow>,
-    /// Its ledger, oldest first.
+    /// Its ledger.
     pub adjustments: Vec<Adjustment>,
     /// What orders hold or held of it.
     pub reservations: Vec<Reservation>,
@@ -81,6 +81,8 @@ pub struct Adjustment {
     pub product: String,
     /// Pieces that came, or went.
     pub delta: i64,
+    /// When, in epoch milliseconds by the clock of the database.
+    pub at: i64,
 }
 
 /// A reservation.

@@ -1,20 +1,16 @@
 //! Reads the rows of a [`Databases`]. Nothing but SELECT: the services may still run.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use service_runtime::database::{Database, DatabaseConfig};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use super::{
     Adjustment, Databases, GatewayEntry, Job, OrderRow, OwnRow, Participant, Payment, Reservation,
     StockRow, View, ViewStep,
 };
+use crate::database;
 use crate::system::{SERVICES, System};
-
-/// For a connection.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Service, participant, and the name in whose group it reads.
 const PARTICIPANTS: [(&str, &str, &str); 7] = [
@@ -35,7 +31,7 @@ const VIEWS: &str = "SELECT order_id, status, reason FROM order_views \
 const STEPS: &str = "SELECT order_id, status, partition_id, record_offset FROM order_history \
                      WHERE generation = (SELECT generation FROM read_model)";
 const JOBS: &str = "SELECT job_id, state, attempts FROM jobs";
-const ADJUSTMENTS: &str = "SELECT product, delta FROM stock_adjustments ORDER BY created_at, id";
+const ADJUSTMENTS: &str = "SELECT product, delta, created_at FROM stock_adjustments";
 
 /// The rows of all services of `system`.
 ///
@@ -44,44 +40,36 @@ const ADJUSTMENTS: &str = "SELECT product, delta FROM stock_adjustments ORDER BY
 pub(super) async fn read(system: &System) -> Result<Databases, String> {
     let mut all = Databases::default();
     for service in SERVICES {
-        let database = open(system, service)?;
-        participants(system, service, &database, &mut all).await?;
+        let mut connection = database::connect(&system.database(service)).await?;
+        let database = &mut connection;
+        participants(system, service, database, &mut all).await?;
         match service {
-            "order" => order(&database, &mut all).await?,
-            "stock" => stock(&database, &mut all).await?,
-            "payment" => payment(&database, &mut all).await?,
+            "order" => order(database, &mut all).await?,
+            "stock" => stock(database, &mut all).await?,
+            "payment" => payment(database, &mut all).await?,
             "shipping" => {
                 let select = "SELECT order_id, state FROM shipments";
-                all.shipments = rows(&database, select, own_row).await?;
+                all.shipments = rows(database, select, own_row).await?;
             }
             _ => {}
         }
-        let jobs = rows(&database, JOBS, |row| Job {
+        let jobs = rows(database, JOBS, |row| Job {
             service: service.to_owned(),
             id: row.get(0),
             state: row.get(1),
             attempts: row.get(2),
         });
         all.jobs.extend(jobs.await?);
-        database.close().await;
     }
     Ok(all)
 }
 
-/// The database of a service.
-pub(super) fn open(system: &System, service: &str) -> Result<Database, String> {
-    let mut config = DatabaseConfig::new(system.database(service));
-    // Nobody waits for an answer here, and the machine may be busy with the end of the run.
-    config.acquire_timeout = PATIENCE;
-    Database::open(&config).map_err(|error| error.to_string())
-}
-
 pub(super) async fn rows<T>(
-    database: &Database,
+    database: &mut AnyConnection,
     select: &'static str,
     read: impl Fn(&AnyRow) -> T,
 ) -> Result<Vec<T>, String> {
-    let rows = sqlx::query(select).fetch_all(database.pool()).await;
+    let rows = sqlx::query(select).fetch_all(database).await;
     let rows = rows.map_err(|error| error.to_string())?;
     Ok(rows.iter().map(read).collect())
 }
@@ -101,7 +89,7 @@ fn partition(row: &AnyRow, column: usize) -> i32 {
 async fn participants(
     system: &System,
     service: &str,
-    database: &Database,
+    database: &mut AnyConnection,
     all: &mut Databases,
 ) -> Result<(), String> {
     let orders = rows(database, ORDERS, |row| {
@@ -114,10 +102,11 @@ async fn participants(
         };
         (row.get::<String, _>(0), order)
     });
+    let orders = orders.await?;
     let positions = rows(database, POSITIONS, |row| {
         (row.get::<String, _>(0), (partition(row, 1), row.get(2)))
     });
-    let (orders, positions) = (orders.await?, positions.await?);
+    let positions = positions.await?;
     for (_, name, group) in PARTICIPANTS.iter().filter(|(of, ..)| *of == service) {
         let own = orders.iter().filter(|(participant, _)| participant == name);
         let at = positions
@@ -134,7 +123,7 @@ async fn participants(
     Ok(())
 }
 
-async fn order(database: &Database, all: &mut Databases) -> Result<(), String> {
+async fn order(database: &mut AnyConnection, all: &mut Databases) -> Result<(), String> {
     let select = "SELECT order_id, state FROM command_orders";
     all.commands = rows(database, select, own_row).await?;
     all.views = rows(database, VIEWS, |row| View {
@@ -152,7 +141,7 @@ async fn order(database: &Database, all: &mut Databases) -> Result<(), String> {
     Ok(())
 }
 
-async fn stock(database: &Database, all: &mut Databases) -> Result<(), String> {
+async fn stock(database: &mut AnyConnection, all: &mut Databases) -> Result<(), String> {
     let select = "SELECT product, available, reserved, shipped FROM stock";
     all.stock = rows(database, select, |row| StockRow {
         product: row.get(0),
@@ -164,6 +153,7 @@ async fn stock(database: &Database, all: &mut Databases) -> Result<(), String> {
     all.adjustments = rows(database, ADJUSTMENTS, |row| Adjustment {
         product: row.get(0),
         delta: row.get(1),
+        at: row.get(2),
     })
     .await?;
     let select = "SELECT order_id, state, lines FROM reservations";
@@ -179,7 +169,7 @@ async fn stock(database: &Database, all: &mut Databases) -> Result<(), String> {
     Ok(())
 }
 
-async fn payment(database: &Database, all: &mut Databases) -> Result<(), String> {
+async fn payment(database: &mut AnyConnection, all: &mut Databases) -> Result<(), String> {
     let select = "SELECT order_id, state, amount_minor FROM payments";
     all.payments = rows(database, select, |row| Payment {
         order_id: row.get(0),

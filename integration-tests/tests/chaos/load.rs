@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base_domains::OrderId;
+use base_domains::OrderStatus::{Cancelled, Paid, Pending, Reserved};
 use fastrand::Rng;
 use integration_tests::history::{Attempt, Injected, Outcome, Recorder};
-use integration_tests::invariants::Wish;
 use integration_tests::log::Log;
+use integration_tests::traffic::Wish;
 use integration_tests::{Client, System};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -27,6 +28,8 @@ const DOUBT: std::ops::Range<u64> = 0..1500;
 const AGAIN: Duration = Duration::from_millis(600);
 /// How often, at most.
 const TRIES: usize = 5;
+/// Orders that a stranger knows of.
+const NEWEST: usize = 3;
 /// Between two looks at the stock.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -108,7 +111,7 @@ impl Customer {
         }
     }
 
-    /// One in twenty breaks a rule.
+    /// One in twenty breaks a rule. Half have an address, and some several lines, of products that all customers want.
     fn order(&mut self) -> Value {
         let wish = Wish::number(self.random.usize(..));
         let cents = match self.random.u8(..10) {
@@ -122,9 +125,26 @@ impl Customer {
         } else {
             wish.qty
         };
-        // So that the total has these cents.
-        let price = 10.0 + f64::from(cents) / 100.0 / wish.qty as f64;
-        json!({"name": wish.product, "qty": qty, "price": price})
+        let line = |name: &str, qty: i64, cents: i32| {
+            let price = 10.0 + f64::from(cents) / 100.0;
+            json!({"name": name, "qty": qty, "price": price})
+        };
+        // The total has these cents.
+        let mut order = match wish.qty {
+            1 => line(wish.product, qty, cents),
+            _ => {
+                let other = ["book order", "notebook"].into_iter();
+                let other = other.filter(|other| *other != wish.product);
+                let others = other.map(|other| line(other, 1, cents));
+                let lines = [line(wish.product, qty, 0)].into_iter().chain(others);
+                json!({"items": lines.collect::<Vec<_>>()})
+            }
+        };
+        if self.random.bool() {
+            let number = self.random.u8(..4);
+            order["email"] = json!(format!("customer-{number}@example.org"));
+        }
+        order
     }
 
     /// Under no key. Where the answer names the order, it can be tried again.
@@ -214,18 +234,21 @@ struct Stranger {
 impl Stranger {
     async fn act(mut self, ended: Arc<AtomicBool>) {
         while !ended.load(Ordering::SeqCst) {
-            let place = match self.random.u8(..3) {
+            let appended = match self.random.u8(..4) {
                 0 => {
                     let record = self.bare();
-                    self.recorder.inject(&self.log, record).await.place
+                    self.recorder.inject(&self.log, record).await
+                }
+                1 => {
+                    let record = self.spoilt();
+                    self.recorder.poison(&self.log, record).await
                 }
                 _ => {
                     let record = self.poison();
-                    let poison = self.recorder.poison(&self.log, record, None);
-                    poison.await.record.place
+                    self.recorder.poison(&self.log, record).await
                 }
             };
-            if place.is_none() {
+            if appended.place.is_none() {
                 // A producer that failed for good would append nothing any more.
                 self.log = self.log.afresh();
             }
@@ -243,6 +266,18 @@ impl Stranger {
             value: Some(value.to_string().into_bytes()),
             ..Injected::default()
         }
+    }
+
+    /// An event without a body, of an order that was placed a moment ago: it moves the order on, or comes too late.
+    fn spoilt(&mut self) -> Injected {
+        let accepted = self.recorder.accepted();
+        let newest = accepted.len().saturating_sub(NEWEST);
+        let Some(order_id) = self.random.choice(&accepted[newest..]) else {
+            return self.poison();
+        };
+        let statuses = [Pending, Reserved, Paid, Cancelled];
+        let status = self.random.choice(statuses).expect("one of them");
+        Injected::spoilt(*order_id, status)
     }
 
     /// Each with a number of its own, so that it is known again.

@@ -13,14 +13,14 @@ mod load;
 mod nemesis;
 mod plan;
 mod planned;
-mod rest;
 mod summary;
 mod world;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use integration_tests::history::Recorder;
+use integration_tests::history::{Recorder, collect_within};
+use integration_tests::receiver::Registered;
 use test_support::{Test, test};
 
 use counters::Counters;
@@ -37,13 +37,19 @@ async fn no_promise_is_broken_whatever_goes_wrong() {
     let mut world = World::start().await;
     let steps = plan::plan(seed, length, &world.field());
     let recorder = Recorder::new();
+    for (product, pieces) in world::STOCK {
+        let stock_service = &world.system.stock[0];
+        recorder.stock_up(stock_service, product, pieces).await;
+    }
+    let receiver = Registered::with(&world.system).await;
     let counters = Counters::start(&world.system);
     let load = Load::start(&world.system, &recorder, seed);
     let tally = nemesis::disturb(&mut world, &recorder, &steps).await;
     load.end().await;
-    let rest = rest::come(&world.system, REST).await;
+    let mut rest = collect_within(&world.system, &recorder, REST).await;
+    rest.history.webhooks.push(receiver.webhook());
     let counted = counters.end().await;
-    let summary = Summary::of(seed, &world, &recorder, tally, counted, rest).await;
+    let summary = Summary::of(seed, &world, tally, counted, rest).await;
     println!("{summary}");
     assert!(summary.is_clean(), "TEST_SEED={seed}");
 }

@@ -2,18 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use base_domains::header;
-use integration_tests::history::{
-    History, Kind, Outcome, Recorder, StockLevel, check, collect_within,
-};
+use integration_tests::history::{History, Injected, Kind, Outcome, Rest, check};
 
 use crate::nemesis::Tally;
-use crate::world::{STOCK, World};
+use crate::world::World;
 
-/// On top of what the run itself waited.
-const REST: Duration = Duration::from_secs(60);
 /// Records that may be there again, on top of half of all: a kill repeats at most what came since the last commit
 /// of an offset, and of that only what was not read back. Runs of one to ten minutes had up to a quarter, so on
 /// average every event may be there twice; one that is published again and again exceeds that.
@@ -32,22 +27,20 @@ impl Summary {
     pub(crate) async fn of(
         seed: u64,
         world: &World,
-        recorder: &Recorder,
         tally: Tally,
         counted: BTreeMap<String, f64>,
-        rest: Result<Duration, String>,
+        rest: Rest,
     ) -> Self {
         let mut wrong = tally.wrong.clone();
         let mut lines = Vec::new();
-        let mut history = collect_within(&world.system, recorder, REST).await;
-        history.stock = levels();
+        let mut history = rest.history;
         history.bounds.appended_again = Some(history.log.len() / 2 + REPEATS);
         wrong.extend(check(&history).iter().map(ToString::to_string));
         wrong.extend(nothing_happened(&history, &tally, world));
         lines.extend(attempts(&history));
-        let at_rest = match rest {
-            Ok(took) => format!("after {took:.1?}"),
-            Err(missing) => {
+        let at_rest = match rest.missing {
+            None => format!("after {:.1?}", rest.took),
+            Some(missing) => {
                 wrong.push(format!("not at rest: {missing}"));
                 "no".to_owned()
             }
@@ -95,7 +88,7 @@ fn attempts(history: &History) -> Vec<(String, String)> {
     }
     let places = |place: Option<_>| usize::from(place.is_some());
     let bare: usize = history.injected.iter().map(|one| places(one.place)).sum();
-    let poison = history.poison.iter().map(|one| places(one.record.place));
+    let poison = history.poison.iter().map(|one| places(one.place));
     let outcomes = format!("{outcomes:?}");
     vec![
         ("attempts".to_owned(), outcomes),
@@ -131,6 +124,11 @@ fn nothing_happened(history: &History, tally: &Tally, world: &World) -> Vec<Stri
             gateway.any(|entry| entry.operation == "refund"),
         ),
         ("nobody got mail", !history.mails.is_empty()),
+        ("no receiver was told", !history.webhooks[0].told.is_empty()),
+        (
+            "no order was spoilt",
+            history.poison.iter().any(is_of_an_order),
+        ),
         ("nobody was frozen", did(Kind::Freeze)),
         ("no way was disturbed", did(Kind::Cut) || !has_ways),
         ("no order was accepted", accepted),
@@ -164,13 +162,9 @@ fn not_done(tally: &Tally, world: &World) -> Vec<String> {
     missing.map(|what| format!("no {what} was done")).collect()
 }
 
-/// What there is of each product.
-fn levels() -> Vec<StockLevel> {
-    let level = |(product, pieces): (&str, _)| StockLevel {
-        product: product.to_owned(),
-        pieces,
-    };
-    STOCK.into_iter().map(level).collect()
+fn is_of_an_order(poison: &Injected) -> bool {
+    let mut headers = poison.headers.iter();
+    poison.place.is_some() && headers.any(|(name, _)| name == header::CE_SUBJECT)
 }
 
 async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
@@ -188,6 +182,8 @@ async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
         *ends.entry(story.status()).or_default() += 1;
     }
     let mails = &history.mails;
+    let told = &history.webhooks[0].told;
+    let told_of: BTreeSet<_> = told.iter().map(|told| &told.id).collect();
     let letters: usize = history.dead_letters.values().map(Vec::len).sum();
     let groups = history.dead_letters.len();
     let different: BTreeSet<_> = mails.iter().map(|mail| &mail.message_id).collect();
@@ -207,6 +203,14 @@ async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
                 "{}, {} of them again",
                 mails.len(),
                 mails.len() - different.len()
+            ),
+        ),
+        (
+            "notifications".to_owned(),
+            format!(
+                "{}, {} of them again",
+                told.len(),
+                told.len() - told_of.len()
             ),
         ),
     ]

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use integration_tests::broker::{self, Choice};
 use integration_tests::log::Log;
-use integration_tests::mail::Mail;
 use integration_tests::{Process, Signal, System, SystemBuilder};
-use serde_json::json;
 use tempfile::TempDir;
 use test_support::Proxy;
 use test_support::containers::{KafkaBehind, PostgresServer};
@@ -47,7 +45,7 @@ pub(crate) struct World {
     pub(crate) system: System,
     broker: Broker,
     postgres: Option<(PostgresServer, Proxy)>,
-    /// Where mail is kept.
+    /// Where the broker writes its output, if it is a process.
     _folder: TempDir,
 }
 
@@ -63,7 +61,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut builder = SystemBuilder::new()
-            .mail_to(Mail::Folder(folder.path().join("mail")))
+            .keep_mail()
             .set("KAFKA_DELIVERY_TIMEOUT", "3s")
             // What a service waits for at its end can be frozen for ten seconds, more than once.
             .set("SHUTDOWN_TIMEOUT", "60s")
@@ -75,7 +73,8 @@ impl World {
             .set("PAYMENT_RETRY_MAX_DELAY", "1s")
             .set("PAYMENT_CONCURRENCY", "16")
             .set("PAYMENT_PAUSE_AFTER", "1000000")
-            .set("EMAIL_RETRY_MAX_DELAY", "2s");
+            .set("EMAIL_RETRY_MAX_DELAY", "2s")
+            .set("WEBHOOK_RETRY_MAX_DELAY", "2s");
         let mut postgres = None;
         let (broker, servers, direct) = match broker::choose().unwrap() {
             Choice::Container => {
@@ -94,7 +93,6 @@ impl World {
         let mut system = builder.on(&servers).start().await;
         // What is written and read by hand takes the way that nobody disturbs.
         system.log = Log::new(&direct, system.log.topic());
-        stock_up(&system).await;
         Self {
             system,
             broker,
@@ -192,13 +190,4 @@ async fn embedded(folder: &TempDir) -> (Broker, String, String) {
     let mut process = Process::start("broker", &BTreeMap::new(), output);
     let address = format!("127.0.0.1:{}", process.port().await);
     (Broker::Process(process), address.clone(), address)
-}
-
-async fn stock_up(system: &System) {
-    for (product, available) in STOCK {
-        let path = format!("/api/v1/stock/{product}");
-        let level = json!({"available": available});
-        let answer = system.stock[0].put(&path, &level).await.unwrap();
-        assert_eq!(answer.status, 200, "{product}: {}", answer.text);
-    }
 }

@@ -32,6 +32,7 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, KafkaCluster> {
 pub(crate) async fn system_on(cluster: &KafkaCluster) -> System {
     let system = SystemBuilder::new()
         .on(&cluster.bootstrap_servers())
+        .keep_mail()
         .set("KAFKA_TOPIC_REPLICATION", "3")
         .set("KAFKA_DELIVERY_TIMEOUT", DELIVERY_TIMEOUT)
         .start()

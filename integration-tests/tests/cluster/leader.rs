@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use base_domains::home_partition;
-use integration_tests::aftermath::verify;
+use integration_tests::aftermath::{kept_every_promise, one_more_order, verify};
 use integration_tests::broker::containers;
-use integration_tests::invariants::one_more_order;
+use integration_tests::history::{Kind, Recorder};
 use integration_tests::pace::lasting;
 use integration_tests::traffic::{Answers, Traffic};
 use test_support::{Test, test};
@@ -27,9 +27,11 @@ pub(crate) fn tests() -> Vec<Test> {
 async fn nothing_accepted_is_lost_when_the_leader_of_a_partition_is_killed_under_load() {
     let cluster = brokers::whole().await;
     let mut system = system_on(&cluster).await;
-    let traffic = Traffic::start(&system, CLIENTS);
+    let recorder = Recorder::new();
+    let traffic = Traffic::start(&system, &recorder, CLIENTS);
     tokio::time::sleep(BEFORE).await;
     let killed = leader(&system, None).await;
+    recorder.interrupted("broker", Kind::Kill);
     cluster.kill(killed).unwrap();
     let kill = Instant::now();
     let successor = leader(&system, Some(killed)).await;
@@ -39,13 +41,14 @@ async fn nothing_accepted_is_lost_when_the_leader_of_a_partition_is_killed_under
     let answers = traffic.end().await;
 
     let served = first_accepted_after(&answers, kill);
-    let summary = verify(&mut system, &answers).await;
+    let summary = verify(&mut system, &recorder, &answers).await;
 
     cluster.start_again(killed).unwrap();
     let started = Instant::now();
     all_in_sync(&system).await;
     let joined = started.elapsed();
-    one_more_order(&system).await;
+    one_more_order(&system, &recorder).await;
+    kept_every_promise(&system, &recorder).await;
     println!(
         "broker {killed} killed: {summary}; partition 0 had no leader for {leaderless:.1?} (then broker {successor}) \
          and no accepted order for {served:.1?}; the killed broker was in sync {joined:.1?} after its start"
@@ -56,9 +59,7 @@ async fn nothing_accepted_is_lost_when_the_leader_of_a_partition_is_killed_under
 fn first_accepted_after(answers: &Answers, kill: Instant) -> Duration {
     let accepted = answers.accepted.iter();
     let times = accepted
-        .filter(|(order_id, answered)| {
-            answered.sent > kill && home_partition(order_id.parse().unwrap(), 3) == 0
-        })
+        .filter(|(order_id, answered)| answered.sent > kill && home_partition(**order_id, 3) == 0)
         .map(|(_, answered)| (answered.sent + answered.took).duration_since(kill));
     times
         .min()

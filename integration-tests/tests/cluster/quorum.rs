@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use integration_tests::aftermath::verify;
+use integration_tests::aftermath::{kept_every_promise, one_more_order, verify};
 use integration_tests::broker::containers;
-use integration_tests::invariants::one_more_order;
+use integration_tests::history::{Kind, Recorder};
 use integration_tests::pace::lasting;
 use integration_tests::traffic::Traffic;
 use integration_tests::wait::eventually_within;
@@ -31,9 +31,11 @@ async fn with_two_of_three_brokers_down_orders_are_answered_503_until_they_are_b
     let mut system = system_on(&cluster).await;
     let survivor = leader(&system, None).await;
     let killed: Vec<i32> = cluster.nodes().filter(|node| *node != survivor).collect();
-    let traffic = Traffic::start(&system, CLIENTS);
+    let recorder = Recorder::new();
+    let traffic = Traffic::start(&system, &recorder, CLIENTS);
     tokio::time::sleep(AROUND).await;
     for node in &killed {
+        recorder.interrupted("broker", Kind::Kill);
         cluster.kill(*node).unwrap();
     }
     let gone = Instant::now();
@@ -63,8 +65,9 @@ async fn with_two_of_three_brokers_down_orders_are_answered_503_until_they_are_b
     assert!(during.count() >= CLIENTS, "every client got its 503");
 
     all_in_sync(&system).await;
-    let summary = verify(&mut system, &answers).await;
-    one_more_order(&system).await;
+    let summary = verify(&mut system, &recorder, &answers).await;
+    one_more_order(&system, &recorder).await;
+    kept_every_promise(&system, &recorder).await;
     println!(
         "brokers {killed:?} killed: {summary}; the first order was accepted {recovered:.1?} after their start"
     );

@@ -4,14 +4,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use integration_tests::history::{Kind, Recorder, StockLevel, Violation, check, collect};
-use integration_tests::invariants::nobody_ended;
-use integration_tests::mail::Mail;
+use integration_tests::history::{Kind, Recorder, Violation, check, collect};
+use integration_tests::receiver::Registered;
 use integration_tests::system::PROCESSES;
 use integration_tests::wait::eventually;
 use integration_tests::{DEADLINE, Signal, System, SystemBuilder, broker};
 use quickstart::embedded::EmbeddedBroker;
-use tempfile::TempDir;
 use tokio::task::spawn_local;
 
 use crate::load::{an_order_that_is_paid_late, orders_that_end, some_of_everything};
@@ -30,10 +28,8 @@ const FROZEN: Duration = Duration::from_secs(7);
 /// How long a load may take until it reaches the point; then there is more of it.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOADS: usize = 40;
-/// What a new stock database has of what is ordered here.
-const SEEDED: [(&str, i64); 2] = [("book order", 1000), ("notebook", 500)];
 /// Events and poison of [`some_of_everything`], four events an order at most, and as many of what follows a strike.
-const RECORDS_OF_A_LOAD: usize = 2 * (5 * 4 + 1);
+const RECORDS_OF_A_LOAD: usize = 2 * (6 * 4 + 3);
 const END: Duration = Duration::from_secs(30);
 pub(crate) const SIGABRT: i32 = 6;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -42,20 +38,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) struct Bench {
     pub(crate) system: System,
     pub(crate) recorder: Recorder,
+    /// Who is told of every order.
+    pub(crate) receiver: Registered,
     mode: Mode,
     /// After the system: processes that lose their broker end late.
     broker: Option<EmbeddedBroker>,
-    /// Where its mail is.
-    _folder: TempDir,
 }
 
 impl Bench {
     /// A system of its own for the cells of a column: in files on an embedded broker where it is enough.
     pub(crate) async fn start(mode: Mode) -> Self {
-        let folder = TempDir::with_prefix("orders-mail-").unwrap();
         let builder = SystemBuilder::new()
-            // A mail server that others use too need not keep all mail.
-            .mail_to(Mail::Folder(folder.path().to_owned()))
+            .keep_mail()
             .stock_instances(mode.instances)
             .set("KAFKA_SESSION_TIMEOUT", SESSION_TIMEOUT)
             .set("KAFKA_EXTRA", COMMIT_SOON)
@@ -73,11 +67,11 @@ impl Bench {
             system.until_ready().await;
         }
         Self {
-            system,
+            receiver: Registered::with(&system).await,
             recorder: Recorder::new(),
+            system,
             mode,
             broker,
-            _folder: folder,
         }
     }
 
@@ -242,7 +236,7 @@ impl Bench {
     pub(crate) async fn violations(&mut self) -> Vec<Violation> {
         self.system.until_ready().await;
         let mut history = collect(&self.system, &self.recorder).await;
-        history.stock = SEEDED.map(level).to_vec();
+        history.webhooks.push(self.receiver.webhook());
         // Offsets are committed every tenth of a second: who is struck, or asked to end before, repeats no more
         // than what was under way, and whoever takes its partitions over no more than that.
         let strikes = 1 + history.interruptions.len();
@@ -251,15 +245,8 @@ impl Bench {
         if self.mode.instances == 2 {
             processes.extend(["stock-1", "payment-1"]);
         }
-        nobody_ended(&mut self.system, &processes);
+        self.system.nobody_ended(&processes);
         check(&history)
-    }
-}
-
-fn level((product, pieces): (&str, i64)) -> StockLevel {
-    StockLevel {
-        product: product.to_owned(),
-        pieces,
     }
 }
 

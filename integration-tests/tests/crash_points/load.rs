@@ -1,8 +1,9 @@
 //! A little load that reaches every crash point of the runtime: orders that are shipped, declined,
-//! and cancelled while they are charged, and a record that nobody can read.
+//! and cancelled while they are charged, and records that nobody can read.
 
 use std::time::Duration;
 
+use base_domains::OrderStatus;
 use integration_tests::System;
 use integration_tests::history::{Injected, Recorder};
 use serde_json::{Value, json};
@@ -17,11 +18,12 @@ const ANSWERED_LATE: f64 = 10_000.04;
 /// The charge is under way by then, and has no answer yet.
 const UNTIL_CANCELLED: Duration = Duration::from_millis(300);
 
-/// One of each kind, all at once.
+/// One of each kind, all at once: with and without an address, of one line and of several.
 pub(crate) async fn some_of_everything(system: &System, recorder: &Recorder) {
     let client = &system.order;
     let (shipped, other) = (order("book order", PRICE), order("notebook", PRICE));
-    let declined = order("book order", DECLINED);
+    let mut declined = order("book order", DECLINED);
+    declined["email"] = json!("declined@example.org");
     let answered_late = order("notebook", ANSWERED_LATE);
     let cancelled = async {
         let placed = recorder.place(client, &answered_late).await;
@@ -30,18 +32,36 @@ pub(crate) async fn some_of_everything(system: &System, recorder: &Recorder) {
         tokio::time::sleep(UNTIL_CANCELLED).await;
         recorder.cancel(client, order_id).await;
     };
+    let spoilt = async {
+        let placed = recorder.place(client, &other).await;
+        let order_id = placed.order_id.expect("an order that is named");
+        // One that comes too late, and one that may come first.
+        for status in [OrderStatus::Pending, OrderStatus::Paid] {
+            let poison = Injected::spoilt(order_id, status);
+            recorder.poison(&system.log, poison).await;
+        }
+    };
     let poison = Injected {
         value: Some(b"\xff garbage \0".to_vec()),
         ..Injected::default()
     };
+    let several = several();
     tokio::join!(
         recorder.place(client, &shipped),
-        recorder.place(client, &shipped),
-        recorder.place(client, &other),
+        recorder.place(client, &several),
+        recorder.place(client, &several),
         recorder.place(client, &declined),
-        recorder.poison(&system.log, poison, None),
+        recorder.poison(&system.log, poison),
         cancelled,
+        spoilt,
     );
+}
+
+/// Both products, for somebody who has an address.
+fn several() -> Value {
+    let item = |name: &str, qty: i64| json!({"name": name, "qty": qty, "price": PRICE});
+    let items = [item("book order", 2), item("notebook", 1)];
+    json!({"items": items, "email": "customer@example.org"})
 }
 
 /// One order, which is paid after everything before was committed.

@@ -1,6 +1,6 @@
 //! The points of the order service between a request and its answer, and of the deadline.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use integration_tests::history::{Attempt, Kind, Outcome};
 use serde_json::json;
@@ -12,6 +12,9 @@ use crate::bench::{Bench, cell};
 use crate::load::{PAID_LATE, order};
 use crate::rows::{CANCELLING, OVERDUE, PLACING};
 use crate::table::{Blow, MODES, note};
+
+/// Of an order that nobody pays.
+const DEADLINE: Duration = Duration::from_secs(1);
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![test!(no_order_is_lost_or_doubled_when_the_order_service_dies, no database).threads(2)]
@@ -89,8 +92,10 @@ async fn cancelling(bench: &mut Bench, point: &'static str) {
 async fn overdue(bench: &mut Bench) {
     bench.end("payment").await;
     bench.recorder.interrupted("order", Kind::Kill);
+    bench.recorder.deadline(DEADLINE);
     let failpoints = format!("{OVERDUE}=1*return(abort)");
-    let settings = [("FAILPOINTS", &*failpoints), ("ORDER_DEADLINE", "1s")];
+    let deadline = format!("{}s", DEADLINE.as_secs());
+    let settings = [("FAILPOINTS", &*failpoints), ("ORDER_DEADLINE", &*deadline)];
     bench.system.spawn_with("order", &settings).await;
     let placed = place(bench, &Uuid::new_v4().to_string()).await;
     let order_id = placed.order_id.unwrap();

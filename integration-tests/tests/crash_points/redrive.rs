@@ -2,20 +2,13 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use integration_tests::history::Invariant;
-use integration_tests::{eventually, process};
+use integration_tests::{eventually, old_stock, process};
 use serde_json::{Value, json};
-use service_runtime::database::{Database, DatabaseConfig, Tx};
-use service_runtime::health::Health;
-use service_runtime::kafka::{KafkaConfig, KafkaProducer, LoopError};
 use service_runtime::lifecycle::Shutdown;
-use service_runtime::participant::{
-    Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts,
-};
 use test_support::{Test, test};
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::task::LocalSet;
 
 use crate::bench::{Bench, SIGABRT, cell, output_dying_at};
 use crate::rows::REDRIVING;
@@ -23,44 +16,6 @@ use crate::table::{MODES, note};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![test!(a_redrive_that_dies_can_be_repeated_and_has_its_effect_once, no database).threads(2)]
-}
-
-/// The stock service of a version that cannot decide about anything new.
-struct OldStock;
-
-impl Decider for OldStock {
-    async fn decide(
-        &self,
-        _: &mut Tx,
-        changes: &[Change<'_>],
-    ) -> Result<Vec<Decision>, DecideError> {
-        let failed = Decision::Failed {
-            code: "unknown_field",
-            reason: "this version does not know it".to_owned(),
-        };
-        Ok(vec![failed; changes.len()])
-    }
-}
-
-/// In the place of the real one: its group, its database, its name.
-async fn start_old_stock(bench: &Bench, shutdown: &Shutdown) -> JoinHandle<Result<(), LoopError>> {
-    let system = &bench.system;
-    let database = Database::open(&DatabaseConfig::new(system.database("stock"))).unwrap();
-    let mut kafka = KafkaConfig::for_bootstrap(&bench.bootstrap_servers(), "old-stock");
-    system.log.topic().clone_into(&mut kafka.topic);
-    kafka.fetch_wait_max = Duration::from_millis(10);
-    let participant = Participant::new(Parts {
-        name: "stock",
-        writer: "stock-service",
-        log_name: None,
-        decider: OldStock,
-        database,
-        producer: KafkaProducer::new(&kafka).unwrap(),
-        kafka,
-        settings: ParticipantSettings::for_group(&system.group("stock")),
-        health: Health::new(shutdown),
-    });
-    tokio::spawn(participant.run(shutdown.clone()))
 }
 
 /// Runs `orderctl`; at `point` it dies.
@@ -126,8 +81,10 @@ async fn die(bench: &mut Bench, point: &'static str) {
 async fn undecided(bench: &mut Bench) -> (String, String) {
     bench.end("stock-0").await;
     let shutdown = Shutdown::new();
-    let old = start_old_stock(bench, &shutdown).await;
-    let body = json!({"name": "notebook", "qty": 1, "price": 3.5});
+    let servers = bench.bootstrap_servers();
+    let old = old_stock::start(&bench.system, &servers, &shutdown).await;
+    let item = |name: &str| json!({"name": name, "qty": 1, "price": 3.5});
+    let body = json!({"items": [item("notebook"), item("book order")]});
     let placed = bench.recorder.place(&bench.system.order, &body).await;
     let order_id = placed.order_id.unwrap().to_string();
     let group = bench.system.group("stock");

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use base_domains::OrderStatus::{Paid, Reserved, Shipped};
+use base_domains::OrderStatus::{Paid, Pending, Reserved, Shipped};
+use base_domains::{OrderId, reason};
 use integration_tests::history::{
-    Databases, GatewayEntry, Job, OrderRow, OwnRow, Participant, Payment, Reservation, View,
-    ViewStep,
+    Databases, GatewayEntry, Job, OrderRow, OwnRow, Participant, Payment, Reservation, Told, View,
+    ViewStep, Webhook,
 };
 use serde_json::Value;
 use service_runtime::kafka::PartitionLag;
+use webhook_service::job::delivery_id;
 
-use crate::lives::{Life, Lives, PARTITIONS, id};
-use crate::right::UNREADABLE;
+use crate::lives::{Life, Lives, PARTITIONS};
 
 /// Service, participant, group.
 pub(crate) const PARTICIPANTS: [(&str, &str, &str); 7] = [
@@ -25,31 +26,22 @@ pub(crate) const PARTICIPANTS: [(&str, &str, &str); 7] = [
 ];
 
 pub(crate) fn databases(lives: &mut Lives) {
-    let mut orders: Vec<OrderRow> = lives
-        .orders
-        .iter()
-        .map(|(id, life)| order_row(&id.to_string(), life))
-        .collect();
-    orders.push(OrderRow {
-        order_id: id(UNREADABLE).to_string(),
-        status: "PENDING".to_owned(),
-        rank: 1,
-        outcome_rank: 0,
-        failed: true,
-    });
     let ends: BTreeMap<i32, i64> = (0..PARTITIONS).map(|p| (p, lives.end(p))).collect();
     let mut databases = Databases::default();
     for (service, name, group) in PARTICIPANTS {
+        let orders = lives.orders.iter();
         databases.participants.push(Participant {
             service: service.to_owned(),
             name: name.to_owned(),
             group: group.to_owned(),
-            orders: orders.clone(),
+            orders: orders
+                .map(|(id, life)| order_row(lives, group, *id, life))
+                .collect(),
             positions: ends.clone(),
         });
         let lag = |(partition, end): (&i32, &i64)| PartitionLag {
             partition: *partition,
-            committed: (*partition > 0).then_some(*end - 1),
+            committed: Some(*end),
             begin: 0,
             end: *end,
         };
@@ -59,49 +51,40 @@ pub(crate) fn databases(lives: &mut Lives) {
             .insert(group.to_owned(), ends.iter().map(lag).collect());
     }
     for (order_id, life) in &lives.orders {
-        own_rows(&order_id.to_string(), life, &mut databases);
+        own_rows(lives, &order_id.to_string(), life, &mut databases);
+        notifications(
+            *order_id,
+            life,
+            &mut lives.history.webhooks[0],
+            &mut databases,
+        );
     }
-    let order_id = id(UNREADABLE).to_string();
-    let unreadable = lives
-        .history
-        .log
-        .iter()
-        .find(|r| r.value.as_deref() == Some(b"{"));
-    let place = unreadable.map(|r| (r.partition, r.offset)).unwrap();
-    databases.steps.push(ViewStep {
-        order_id: order_id.clone(),
-        status: "PENDING".to_owned(),
-        place,
-    });
-    let (status, reason) = ("PENDING".to_owned(), String::new());
-    databases.views.push(View {
-        order_id: order_id.clone(),
-        status,
-        reason,
-    });
-    databases.commands.push(OwnRow {
-        order_id,
-        state: "unreadable".to_owned(),
-    });
     lives.history.databases = databases;
 }
 
-fn order_row(order_id: &str, life: &Life) -> OrderRow {
+fn order_row(lives: &Lives, group: &str, order_id: OrderId, life: &Life) -> OrderRow {
     let (status, _) = life.steps.last().unwrap();
+    let mut poison = life
+        .steps
+        .iter()
+        .filter_map(|(_, place)| lives.letters.get(place));
     OrderRow {
-        order_id: order_id.to_owned(),
+        order_id: order_id.to_string(),
         status: status.as_str().to_owned(),
-        rank: 100,
-        outcome_rank: 2,
-        failed: false,
+        rank: status.rank(),
+        outcome_rank: status.rank().min(2),
+        failed: poison.any(|groups| groups.contains(&group)),
     }
 }
 
 /// What the services keep of an order of their own.
-fn own_rows(order_id: &str, life: &Life, databases: &mut Databases) {
+fn own_rows(lives: &Lives, order_id: &str, life: &Life, databases: &mut Databases) {
     let order_id = || order_id.to_owned();
-    let passed = |status| life.steps.iter().any(|(step, _)| *step == status);
-    let (end, _) = life.steps.last().unwrap();
+    let told = |status| {
+        let mut steps = life.steps.iter();
+        steps.any(|(step, place)| *step == status && !lives.letters.contains_key(place))
+    };
+    let (last, _) = life.steps.last().unwrap();
     for (status, place) in &life.steps {
         let status = status.as_str().to_owned();
         databases.steps.push(ViewStep {
@@ -110,38 +93,43 @@ fn own_rows(order_id: &str, life: &Life, databases: &mut Databases) {
             place: *place,
         });
     }
-    let (status, reason) = (end.as_str().to_owned(), life.reason.clone());
+    let (status, reason) = (last.as_str().to_owned(), life.reason.clone());
     databases.views.push(View {
         order_id: order_id(),
         status,
         reason,
     });
+    let state = match (life.end(), told(Pending)) {
+        (Some(_), _) => "ended",
+        (None, true) => "open",
+        (None, false) => "unreadable",
+    };
     databases.commands.push(OwnRow {
         order_id: order_id(),
-        state: "ended".to_owned(),
+        state: state.to_owned(),
     });
-    let job = |id: String| Job {
-        service: "email".to_owned(),
-        id,
-        state: "done".to_owned(),
-        attempts: 1,
-    };
-    databases.jobs.extend(
-        life.steps
-            .iter()
-            .map(|(status, _)| job(format!("mail/{}/{status}", order_id()))),
-    );
-    if !passed(Reserved) {
+    let mailed = life.steps.iter().filter(|(status, _)| told(*status));
+    databases
+        .jobs
+        .extend(mailed.map(|(status, _)| job("email", format!("mail/{}/{status}", order_id()))));
+    if !life.passed(Reserved) {
         return;
     }
-    let shipped = *end == Shipped;
-    let state = if shipped { "shipped" } else { "released" }.to_owned();
+    let shipped = life.end() == Some(Shipped);
+    let state = match life.end() {
+        None => "held",
+        Some(Shipped) => "shipped",
+        Some(_) => "released",
+    };
     let (lines, amount) = asked(&life.body);
     databases.reservations.push(Reservation {
         order_id: order_id(),
-        state,
+        state: state.to_owned(),
         lines,
     });
+    if !told(Reserved) {
+        return;
+    }
     let mut entry = |operation: &str, answer: &str| {
         let (operation, answer) = (operation.to_owned(), answer.to_owned());
         databases.gateway.push(GatewayEntry {
@@ -151,12 +139,18 @@ fn own_rows(order_id: &str, life: &Life, databases: &mut Databases) {
             answer,
         });
     };
-    let state = match (passed(Paid), shipped) {
+    let declined = life.reason == reason::PAYMENT_DECLINED;
+    let state = match (told(Paid), shipped) {
         (true, true) => "charged",
         (true, false) => "refunded",
-        _ => "declined",
+        (false, _) if declined => "declined",
+        _ => "skipped",
     };
-    entry("charge", if passed(Paid) { "accepted" } else { "declined" });
+    match state {
+        "skipped" => {}
+        "declined" => entry("charge", "declined"),
+        _ => entry("charge", "accepted"),
+    }
     if state == "refunded" {
         entry("refund", "accepted");
     }
@@ -165,12 +159,34 @@ fn own_rows(order_id: &str, life: &Life, databases: &mut Databases) {
         state: state.to_owned(),
         amount,
     });
-    if passed(Paid) {
+    if told(Paid) {
         let state = if shipped { "dispatched" } else { "cancelled" }.to_owned();
         databases.shipments.push(OwnRow {
             order_id: order_id(),
             state,
         });
+    }
+}
+
+/// A receiver is told of everything but RESERVED, also of what others cannot read.
+fn notifications(order_id: OrderId, life: &Life, webhook: &mut Webhook, databases: &mut Databases) {
+    for (status, _) in life.steps.iter().filter(|(status, _)| *status != Reserved) {
+        let id = delivery_id(webhook.id, order_id, *status);
+        databases.jobs.push(job("webhook", id.clone()));
+        webhook.told.push(Told {
+            id,
+            order_id,
+            status: *status,
+        });
+    }
+}
+
+fn job(service: &str, id: String) -> Job {
+    Job {
+        service: service.to_owned(),
+        id,
+        state: "done".to_owned(),
+        attempts: 1,
     }
 }
 

@@ -1,32 +1,28 @@
 //! The dead letters of every group.
 
-use integration_tests::history::{History, Poison};
 use service_runtime::kafka::{Record, dlt};
 
 use crate::kept::PARTICIPANTS;
+use crate::lives::Lives;
 
 /// Every group has what it cannot use, one of them twice after a kill.
-pub(crate) fn letters(history: &mut History) {
+pub(crate) fn letters(lives: &mut Lives) {
     for (.., group) in PARTICIPANTS {
         let mut letters = Vec::new();
-        for record in &history.log {
-            let is_it = |poison: &&Poison| {
-                poison.record.is(record)
-                    && poison
-                        .groups
-                        .as_ref()
-                        .is_none_or(|groups| groups.contains(group))
-            };
-            if history.poison.iter().any(|poison| is_it(&poison)) {
+        for record in &lives.history.log {
+            let place = (record.partition, record.offset);
+            let groups = lives.letters.get(&place);
+            if groups.is_some_and(|groups| groups.contains(&group)) {
                 letters.push(letter(record, group, letters.len() as i64));
             }
         }
         if group == "g-stock" {
             let mut again = letters[0].clone();
-            again.offset = 2;
+            again.offset = letters.len() as i64;
             letters.push(again);
         }
-        history.dead_letters.insert(group.to_owned(), letters);
+        let dead_letters = &mut lives.history.dead_letters;
+        dead_letters.insert(group.to_owned(), letters);
     }
 }
 

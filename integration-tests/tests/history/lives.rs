@@ -8,7 +8,7 @@ use base_domains::{
 };
 use email_service::message_id::MessageId;
 use integration_tests::history::{
-    Answered, Attempt, Content, History, Mail, Operation, Outcome, Place,
+    Answered, Attempt, Content, History, Injected, Mail, Operation, Outcome, Place,
 };
 use serde_json::Value;
 use service_runtime::kafka::Record;
@@ -17,19 +17,37 @@ use uuid::Uuid;
 pub(crate) const PARTITIONS: i32 = 3;
 pub(crate) const DOMAIN: &str = "orders.example.com";
 
+/// When it began, in epoch milliseconds.
+pub(crate) const STARTED: i64 = 1_767_225_600_000;
+
 /// A history under construction.
 #[derive(Default)]
 pub(crate) struct Lives {
     pub(crate) history: History,
     /// What each order is, and the events that moved it on.
     pub(crate) orders: BTreeMap<OrderId, Life>,
+    /// The groups that cannot use a poison, by its place.
+    pub(crate) letters: BTreeMap<Place, Vec<&'static str>>,
     ends: [i64; PARTITIONS as usize],
+    /// Milliseconds since the start.
+    pub(crate) now: i64,
 }
 
 pub(crate) struct Life {
     pub(crate) body: Value,
     pub(crate) steps: Vec<(OrderStatus, Place)>,
     pub(crate) reason: String,
+}
+
+impl Life {
+    pub(crate) fn passed(&self, status: OrderStatus) -> bool {
+        self.steps.iter().any(|(step, _)| *step == status)
+    }
+
+    pub(crate) fn end(&self) -> Option<OrderStatus> {
+        let last = self.steps.last().map(|(status, _)| *status);
+        last.filter(|status| status.is_terminal())
+    }
 }
 
 /// The `n`-th order.
@@ -70,6 +88,7 @@ pub(crate) fn attempt(
     let answer = Answered {
         status,
         problem: None,
+        is_problem: status >= 400,
         order_id,
         order_status: (status < 300).then(|| good.to_owned()),
         retry_after: status == 503,
@@ -106,6 +125,8 @@ impl Lives {
         let end = &mut self.ends[usize::try_from(partition).unwrap()];
         (record.partition, record.offset) = (partition, *end);
         *end += 1;
+        self.now += 10;
+        record.timestamp = Some(STARTED + self.now);
         let place = (record.partition, record.offset);
         self.history.log.push(record);
         place
@@ -172,7 +193,7 @@ impl Lives {
         let record = Record {
             partition: 0,
             offset: 0,
-            timestamp: Some(1),
+            timestamp: None,
             key: Some(order_id.to_string().into_bytes()),
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into_bytes()))
@@ -188,14 +209,54 @@ impl Lives {
         self.push(record.partition, record);
     }
 
-    /// One mail of each step.
+    /// A record that nobody can use who is of these groups.
+    pub(crate) fn poison(
+        &mut self,
+        partition: i32,
+        record: Record,
+        groups: &[&'static str],
+    ) -> Place {
+        let place = self.push(partition, record.clone());
+        self.history.poison.push(Injected {
+            place: Some(place),
+            key: record.key,
+            headers: record.headers,
+            value: record.value,
+        });
+        self.letters.insert(place, groups.to_vec());
+        place
+    }
+
+    /// An event of order `n` that has a heading and no body.
+    pub(crate) fn spoilt(
+        &mut self,
+        n: u128,
+        status: OrderStatus,
+        groups: &[&'static str],
+    ) -> Place {
+        let record = Record {
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            key: None,
+            headers: vec![
+                (header::CE_TYPE.to_owned(), status.ce_type().into()),
+                (
+                    header::CE_SUBJECT.to_owned(),
+                    id(n).to_string().into_bytes(),
+                ),
+            ],
+            value: Some(format!("{{{n}").into_bytes()),
+        };
+        self.poison(home_partition(id(n), PARTITIONS), record, groups)
+    }
+
+    /// One mail of each step that can be read.
     pub(crate) fn mail(&mut self) {
         for (order_id, life) in &self.orders {
-            for (status, place) in life
-                .steps
-                .iter()
-                .filter(|(status, _)| *status != OrderStatus::Reserved)
-            {
+            for (status, place) in life.steps.iter().filter(|(status, place)| {
+                *status != OrderStatus::Reserved && !self.letters.contains_key(place)
+            }) {
                 let record = self
                     .history
                     .log
@@ -207,7 +268,9 @@ impl Lives {
                 let message_id = MessageId::new(*order_id, *status, event_id, DOMAIN)
                     .unwrap()
                     .to_string();
-                let to = life.body["email"].as_str().unwrap_or("default@example.org");
+                let to = life.body["email"]
+                    .as_str()
+                    .unwrap_or("customer@example.com");
                 self.history.mails.push(Mail {
                     message_id,
                     recipients: vec![to.to_owned()],

@@ -2,8 +2,11 @@
 
 mod answers;
 mod effects;
+mod ends;
 mod log;
+mod notifications;
 mod rows;
+mod stock;
 
 use integration_tests::history::History;
 use service_runtime::kafka::Record;
@@ -13,10 +16,18 @@ use crate::plant::Plant;
 
 /// All of them.
 pub(crate) fn all() -> Vec<Plant> {
-    [answers::all(), log::all(), rows::all(), effects::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        answers::all(),
+        ends::all(),
+        log::all(),
+        rows::all(),
+        stock::all(),
+        effects::all(),
+        notifications::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The records of the `n`-th order with this type, such as `order.paid`.
@@ -67,7 +78,7 @@ fn append(history: &mut History, mut record: Record) {
         .flatten()
         .filter(|lag| lag.partition == partition)
     {
-        lag.end = end;
+        (lag.end, lag.committed) = (end, Some(end));
     }
     for participant in &mut history.databases.participants {
         participant.positions.insert(partition, end);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use base_domains::{OrderId, OrderStatus};
 use integration_tests::history::{
     History, Injected, Invariant, Kind, Outcome, Recorder, check, collect,
 };
-use integration_tests::mail::Mail;
+use integration_tests::receiver::Registered;
 use integration_tests::system::order;
 use integration_tests::{Signal, System, SystemBuilder, eventually};
 use serde_json::json;
@@ -23,30 +24,31 @@ pub(crate) fn tests() -> Vec<Test> {
 
 async fn a_run_with_poison_cancellations_and_kills_keeps_every_promise_and_a_planted_breach_is_found()
  {
-    let folder = tempfile::tempdir().unwrap();
     let mut system = SystemBuilder::new()
-        // A mail server that others use too need not keep all mail.
-        .mail_to(Mail::Folder(folder.path().join("mail")))
+        .keep_mail()
         .set("SHIPPING_DISPATCH_DELAY", "300ms")
         .set("PAYMENT_TIMEOUT", "200ms")
         .set("PAYMENT_RETRY_MAX_DELAY", "100ms")
         .start()
         .await;
     let recorder = Recorder::new();
+    let receiver = Registered::with(&system).await;
     inject(&system, &recorder).await;
     place_all(&system, &recorder).await;
     for process in ["stock-0", "email", "order"] {
         kill(&mut system, &recorder, process).await;
         place_all(&system, &recorder).await;
     }
-    let history = collect(&system, &recorder).await;
+    let mut history = collect(&system, &recorder).await;
+    history.webhooks.push(receiver.webhook());
     let found = check(&history);
     assert!(found.is_empty(), "{found:#?}");
     println!(
-        "{} attempts, {} records, {} mails: nothing is broken",
+        "{} attempts, {} records, {} mails, {} notifications: nothing is broken",
         history.attempts.len(),
         history.log.len(),
-        history.mails.len()
+        history.mails.len(),
+        history.webhooks[0].told.len()
     );
     plant(&history);
 }
@@ -72,8 +74,8 @@ async fn inject(system: &System, recorder: &Recorder) {
         ..Injected::default()
     };
     for poison in [garbage, Injected::default()] {
-        let poison = recorder.poison(&system.log, poison, None).await;
-        assert!(poison.record.place.is_some(), "the poison is not there");
+        let poison = recorder.poison(&system.log, poison).await;
+        assert!(poison.place.is_some(), "the poison is not there");
     }
 }
 
@@ -81,7 +83,8 @@ async fn inject(system: &System, recorder: &Recorder) {
 async fn place_all(system: &System, recorder: &Recorder) {
     let mut mailed = order("book order", 2);
     mailed["email"] = json!("customer@example.org");
-    recorder.place(&system.order, &mailed).await;
+    let placed = recorder.place(&system.order, &mailed).await;
+    spoil(system, recorder, placed.order_id.unwrap()).await;
     for (product, price) in [
         ("book order", 10.02),
         ("book order", 10.04),
@@ -118,6 +121,16 @@ async fn place_all(system: &System, recorder: &Recorder) {
     assert!(recorder.look_at_stock(&system.stock[0], "book order").await);
 }
 
+/// Appends events of this order that have a heading and no body: one that comes too late, and one that may be the
+/// first to say so.
+async fn spoil(system: &System, recorder: &Recorder, order_id: OrderId) {
+    for status in [OrderStatus::Pending, OrderStatus::Paid] {
+        let poison = Injected::spoilt(order_id, status);
+        let poison = recorder.poison(&system.log, poison).await;
+        assert!(poison.place.is_some(), "the poison is not there");
+    }
+}
+
 /// Kills a service and lets it go on; meanwhile somebody orders.
 async fn kill(system: &mut System, recorder: &Recorder, process: &str) {
     recorder.interrupted(process, Kind::Kill);
@@ -143,6 +156,9 @@ fn plant(history: &History) {
     let mut unmailed = history.clone();
     unmailed.mails.clear();
     assert!(finds(&unmailed, Invariant::MailIsSent));
+    let mut unnotified = history.clone();
+    unnotified.webhooks[0].told.clear();
+    assert!(finds(&unnotified, Invariant::NotificationIsSent));
     let mut free = history.clone();
     free.databases.gateway.clear();
     assert!(finds(&free, Invariant::MoneyIsConserved));

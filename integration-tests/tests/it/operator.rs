@@ -2,20 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use base_domains::OrderStatus;
-use integration_tests::{System, SystemBuilder, broker, database, eventually, process};
+use integration_tests::{System, SystemBuilder, broker, database, eventually, old_stock, process};
 use serde_json::{Value, json};
-use service_runtime::database::{Database, DatabaseConfig, Tx};
-use service_runtime::health::Health;
-use service_runtime::kafka::{KafkaConfig, KafkaProducer, LoopError};
 use service_runtime::lifecycle::Shutdown;
-use service_runtime::participant::{
-    Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts,
-};
 use test_support::{Test, test};
-use tokio::task::JoinHandle;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -84,56 +76,11 @@ impl Orderctl {
     }
 }
 
-/// The stock service of a version that knows orders of one line only.
-struct OldStock;
-
-impl Decider for OldStock {
-    async fn decide(
-        &self,
-        _: &mut Tx,
-        changes: &[Change<'_>],
-    ) -> Result<Vec<Decision>, DecideError> {
-        let decide = |change: &Change<'_>| match change.event() {
-            Ok(event) if event.order.items.is_none() => Decision::Done,
-            Ok(_) => Decision::Failed {
-                code: "unknown_field",
-                reason: "this version does not know `items`".to_owned(),
-            },
-            Err(error) => Decision::unreadable(&error),
-        };
-        Ok(changes.iter().map(decide).collect())
-    }
-}
-
-/// Starts it in the place of the real one: its group, its database, its name.
-async fn start_old_stock(
-    system: &System,
-    shutdown: &Shutdown,
-) -> JoinHandle<Result<(), LoopError>> {
-    let database = Database::open(&DatabaseConfig::new(system.database("stock"))).unwrap();
-    database.migrate(&[]).await.unwrap();
-    let mut kafka = KafkaConfig::for_bootstrap(&broker::bootstrap_servers(), "old-stock");
-    system.log.topic().clone_into(&mut kafka.topic);
-    kafka.fetch_wait_max = Duration::from_millis(10);
-    let participant = Participant::new(Parts {
-        name: "stock",
-        writer: "stock-service",
-        log_name: None,
-        decider: OldStock,
-        database,
-        producer: KafkaProducer::new(&kafka).unwrap(),
-        kafka,
-        settings: ParticipantSettings::for_group(&system.group("stock")),
-        health: Health::new(shutdown),
-    });
-    tokio::spawn(participant.run(shutdown.clone()))
-}
-
 async fn a_redriven_poison_record_has_its_effect_once_when_a_fixed_consumer_reads_it() {
     let mut system = SystemBuilder::new().stock_instances(0).start().await;
     let group = system.group("stock");
     let shutdown = Shutdown::new();
-    let old = start_old_stock(&system, &shutdown).await;
+    let old = old_stock::start(&system, &broker::bootstrap_servers(), &shutdown).await;
     let orderctl = Orderctl::of(&mut system).await;
 
     // An order that the old version cannot decide about is dead-lettered, and rests.
@@ -217,7 +164,7 @@ async fn a_whole_dead_letter_topic_that_is_redriven_twice_has_each_effect_once()
     let mut system = SystemBuilder::new().stock_instances(0).start().await;
     let group = system.group("stock");
     let shutdown = Shutdown::new();
-    let old = start_old_stock(&system, &shutdown).await;
+    let old = old_stock::start(&system, &broker::bootstrap_servers(), &shutdown).await;
     let orderctl = Orderctl::of(&mut system).await;
     let lines = json!([
         {"name": "book order", "qty": 2, "price": 10000},

@@ -9,7 +9,7 @@ use base_domains::OrderId;
 use fastrand::Rng;
 use integration_tests::Client;
 use integration_tests::history::Recorder;
-use integration_tests::invariants::Wish;
+use integration_tests::traffic::Wish;
 use serde_json::json;
 use uuid::Builder;
 
@@ -51,11 +51,11 @@ impl Orders {
 }
 
 impl Customer {
-    pub(crate) fn new(order_service: Client, recorder: Recorder, seed: u64) -> Self {
+    pub(crate) fn new(order_service: Client, recorder: Recorder, random: Rng) -> Self {
         Self {
             order_service,
             recorder,
-            random: Rng::with_seed(seed),
+            random,
         }
     }
 

@@ -12,13 +12,12 @@ mod verdict;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use integration_tests::history::{Recorder, StockLevel, check, collect};
-use integration_tests::invariants::nobody_ended;
-use integration_tests::mail::Mail;
+use fastrand::Rng;
+use integration_tests::SystemBuilder;
+use integration_tests::aftermath::kept_every_promise;
+use integration_tests::history::Recorder;
 use integration_tests::pace::sized;
 use integration_tests::system::PROCESSES;
-use integration_tests::{System, SystemBuilder};
-use serde_json::json;
 use test_support::{Test, test};
 use tokio::task::JoinSet;
 
@@ -35,9 +34,8 @@ const STOCK: [(&str, i64); 3] = [("book order", 9000), ("notebook", 1500), ("las
 async fn every_order_comes_to_one_end_whatever_is_killed_declined_or_cancelled() {
     let seed = seed();
     println!("TEST_SEED={seed}");
-    let folder = tempfile::tempdir().unwrap();
     let mut system = SystemBuilder::new()
-        .mail_to(Mail::Folder(folder.path().join("mail")))
+        .keep_mail()
         // Long enough that some cancellations meet a paid order, and some a shipped one.
         .set("SHIPPING_DISPATCH_DELAY", "300ms")
         // The sandbox lets some charges wait for so long.
@@ -47,39 +45,31 @@ async fn every_order_comes_to_one_end_whatever_is_killed_declined_or_cancelled()
         .set("PAYMENT_PAUSE_AFTER", "1000000")
         .start()
         .await;
-    stock_up(&system).await;
-
     let recorder = Recorder::new();
+    for (product, pieces) in STOCK {
+        recorder.stock_up(&system.stock[0], product, pieces).await;
+    }
     let (started, orders) = (
         Instant::now(),
         Arc::new(Orders::new(sized(ORDERS, SHORT_ORDERS))),
     );
     let mut customers = JoinSet::new();
-    for n in 0..CUSTOMERS {
-        let customer = Customer::new(
-            system.order.clone(),
-            recorder.clone(),
-            seed.wrapping_add(n as u64),
-        );
+    // One stream each: with a sum for a seed, a customer would do what its neighbour does under the next seed.
+    let mut streams = Rng::with_seed(seed);
+    let restarting = streams.fork();
+    for _ in 0..CUSTOMERS {
+        let customer = Customer::new(system.order.clone(), recorder.clone(), streams.fork());
         customers.spawn(customer.order_all(Arc::clone(&orders)));
     }
-    let restarts = Restarts::until(&mut system, &recorder, seed, || orders.all_placed()).await;
+    let restarts =
+        Restarts::until(&mut system, &recorder, restarting, || orders.all_placed()).await;
     while let Some(ended) = customers.join_next().await {
         ended.expect("a customer that does not panic");
     }
     let placing = started.elapsed();
 
-    system.until_ready().await;
-    let mut history = collect(&system, &recorder).await;
-    history
-        .stock
-        .extend(STOCK.map(|(product, pieces)| StockLevel {
-            product: product.to_owned(),
-            pieces,
-        }));
-    let found = check(&history);
-    assert!(found.is_empty(), "{found:#?}");
-    nobody_ended(&mut system, &PROCESSES);
+    let history = kept_every_promise(&system, &recorder).await;
+    system.nobody_ended(&PROCESSES);
     let accepted = verdict::accepted(&history);
     assert_eq!(accepted, sized(ORDERS, SHORT_ORDERS));
     println!(
@@ -88,15 +78,6 @@ async fn every_order_comes_to_one_end_whatever_is_killed_declined_or_cancelled()
         verdict::cases(&history),
         verdict::mails(&history),
     );
-}
-
-async fn stock_up(system: &System) {
-    for (product, available) in STOCK {
-        let path = format!("/api/v1/stock/{product}");
-        let level = json!({"available": available});
-        let answer = system.stock[0].put(&path, &level);
-        assert_eq!(answer.await.unwrap().status, 200, "{product}");
-    }
 }
 
 fn seed() -> u64 {

@@ -25,10 +25,9 @@ impl Restarts {
     pub(crate) async fn until(
         system: &mut System,
         recorder: &Recorder,
-        seed: u64,
+        mut random: Rng,
         enough: impl Fn() -> bool,
     ) -> Self {
-        let mut random = Rng::with_seed(seed);
         let mut restarts = Self {
             killed: BTreeMap::new(),
             ended: BTreeMap::new(),

@@ -9,9 +9,9 @@ use std::env;
 use std::process::Command;
 use std::time::Duration;
 
-use integration_tests::aftermath::{DELIVERY_TIMEOUT, verify};
+use integration_tests::aftermath::{DELIVERY_TIMEOUT, kept_every_promise, one_more_order, verify};
 use integration_tests::broker::{self, Choice};
-use integration_tests::invariants::one_more_order;
+use integration_tests::history::{Kind, Recorder};
 use integration_tests::pace::lasting;
 use integration_tests::traffic::Traffic;
 use integration_tests::{Process, Signal, SystemBuilder};
@@ -115,11 +115,14 @@ async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwar
     let (broker, servers) = Breakable::start().await;
     let mut system = SystemBuilder::new()
         .on(&servers)
+        .keep_mail()
         .set("KAFKA_DELIVERY_TIMEOUT", DELIVERY_TIMEOUT)
         .start()
         .await;
-    let traffic = Traffic::start(&system, CLIENTS);
+    let recorder = Recorder::new();
+    let traffic = Traffic::start(&system, &recorder, CLIENTS);
     tokio::time::sleep(AROUND).await;
+    recorder.interrupted("broker", Kind::End);
     broker.take_away();
     tokio::time::sleep(lasting(OUTAGE, SHORT_OUTAGE)).await;
     broker.give_back();
@@ -127,6 +130,7 @@ async fn no_answer_lies_while_the_broker_is_gone_and_all_services_go_on_afterwar
     let answers = traffic.end().await;
     assert!(!answers.accepted.is_empty(), "before the outage");
     assert!(!answers.unknown.is_empty(), "the outage was noticed");
-    println!("{}", verify(&mut system, &answers).await);
-    one_more_order(&system).await;
+    println!("{}", verify(&mut system, &recorder, &answers).await);
+    one_more_order(&system, &recorder).await;
+    kept_every_promise(&system, &recorder).await;
 }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use integration_tests::aftermath::{MAILS, kept_every_promise};
 use integration_tests::broker::containers;
-use integration_tests::invariants::{MAILS, nobody_ended};
+use integration_tests::history::{Kind, Recorder};
 use integration_tests::mail::Mail;
-use integration_tests::system::PROCESSES;
+use integration_tests::system::{PROCESSES, order};
 use integration_tests::{System, SystemBuilder, eventually};
 use serde_json::Value;
 use test_support::containers::Mailpit;
@@ -31,15 +32,17 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
         .await;
     let rebalances_before = rebalances(&mut system);
     let paused_before = logged(&mut system, "Partitions paused");
-    let mut orders = vec![system.place("book order", 1).await];
+    let recorder = Recorder::new();
+    let mut orders = vec![shipped_without_mail(&system, &recorder).await];
     // Handed over before the outage: a mail whose reply is lost would rightly come twice.
     each_arrives_once(&system, &orders[0]).await;
 
+    recorder.interrupted("mailpit", Kind::End);
     mailpit.stop().unwrap();
     let gone_since = Instant::now();
     // At least one, however short the outage is.
     while orders.len() == 1 || gone_since.elapsed() < outage() {
-        orders.push(shipped_without_mail(&system).await);
+        orders.push(shipped_without_mail(&system, &recorder).await);
         all_are_ready(&system).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -50,7 +53,8 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
     for order_id in &orders {
         each_arrives_once(&system, order_id).await;
     }
-    nobody_ended(&mut system, &PROCESSES);
+    kept_every_promise(&system, &recorder).await;
+    system.nobody_ended(&PROCESSES);
     assert_eq!(logged(&mut system, "Partitions paused"), paused_before);
     assert_eq!(rebalances(&mut system), rebalances_before);
     println!(
@@ -60,8 +64,9 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
 }
 
 /// Places an order, which is shipped as ever; its id.
-async fn shipped_without_mail(system: &System) -> String {
-    let order_id = system.place("book order", 1).await;
+async fn shipped_without_mail(system: &System, recorder: &Recorder) -> String {
+    let placed = recorder.place(&system.order, &order("book order", 1)).await;
+    let order_id = placed.order_id.unwrap().to_string();
     assert_eq!(system.ended(&order_id).await["status"], "SHIPPED");
     order_id
 }

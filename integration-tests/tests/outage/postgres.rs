@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use integration_tests::aftermath::{kept_every_promise, one_more_order};
 use integration_tests::broker::containers;
-use integration_tests::invariants::{
-    ONE_MORE, effects_agree, ended_everywhere, nobody_ended, nothing_is_dead_lettered,
-    one_more_order,
-};
+use integration_tests::history::{Kind, Recorder};
 use integration_tests::system::PROCESSES;
 use integration_tests::traffic::{Answers, Traffic};
 use integration_tests::wait::eventually_within;
@@ -32,17 +30,20 @@ async fn partitions_pause_while_postgresql_is_gone_and_no_order_is_lost() {
     let postgres = PostgresServer::start_to_be_stopped().unwrap();
     let mut system = SystemBuilder::new()
         .databases_on(postgres.url())
+        .keep_mail()
         .set("EMAIL_RETRY_MAX_DELAY", "5s")
         // Who stops polling leaves its group within the outage, and that is a rebalance.
         .set("KAFKA_EXTRA", "max.poll.interval.ms=8000")
         .start()
         .await;
-    let first = one_more_order(&system).await;
+    let recorder = Recorder::new();
+    let first = one_more_order(&system, &recorder).await;
     let rebalances_before = rebalances(&mut system);
     let paused_before = logged(&mut system, "Partitions paused");
 
-    let traffic = Traffic::start_keyed(&system, CLIENTS, CLIENTS / 2);
+    let traffic = Traffic::start_keyed(&system, &recorder, CLIENTS, CLIENTS / 2);
     tokio::time::sleep(AROUND).await;
+    recorder.interrupted("postgres", Kind::End);
     postgres.stop().unwrap();
     let gone_since = Instant::now();
     all_name_the_database(&system).await;
@@ -54,15 +55,12 @@ async fn partitions_pause_while_postgresql_is_gone_and_no_order_is_lost() {
     let answers = traffic.end().await;
     verify(&answers);
 
-    let statuses = ended_everywhere(&system).await;
-    let placed = statuses.keys().filter(|order_id| **order_id != first);
-    assert!(placed.eq(answers.accepted.keys()), "what was accepted");
-    let mut wishes = answers.wishes();
-    wishes.insert(first, ONE_MORE);
-    effects_agree(&system, &wishes, &statuses).await;
-    system.all_mail_is_sent().await;
-    nothing_is_dead_lettered(&system).await;
-    nobody_ended(&mut system, &PROCESSES);
+    kept_every_promise(&system, &recorder).await;
+    let placed = system.log.orders().await.into_keys();
+    let placed = placed.filter(|order_id| *order_id != first);
+    let accepted = answers.accepted.keys().copied();
+    assert!(placed.eq(accepted), "what was accepted, and nothing else");
+    system.nobody_ended(&PROCESSES);
     let paused = logged(&mut system, "Partitions paused");
     let all_paused = paused
         .iter()

@@ -11,7 +11,7 @@ const TAG: &str = "4.3.1";
 #[derive(Debug)]
 pub struct Kafka {
     bootstrap_servers: String,
-    container: Container<apache::Kafka>,
+    pub(super) container: Container<apache::Kafka>,
 }
 
 impl Kafka {
@@ -38,22 +38,6 @@ impl Kafka {
             bootstrap_servers: container.address(apache::KAFKA_PORT.as_u16())?,
             container,
         })
-    }
-
-    /// Stops it; what it has stays.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn stop(&self) -> Result<(), String> {
-        self.container.stop()
-    }
-
-    /// Starts it again, without waiting until it is there.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn start_again(&self) -> Result<(), String> {
-        self.container.start_again()
     }
 
     /// What a client sets as `bootstrap.servers`.

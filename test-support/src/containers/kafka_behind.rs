@@ -53,7 +53,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 pub struct KafkaBehind {
     direct: u16,
     proxied: u16,
-    container: Container<GenericImage>,
+    pub(super) container: Container<GenericImage>,
 }
 
 impl KafkaBehind {
@@ -86,46 +86,6 @@ impl KafkaBehind {
     #[must_use]
     pub const fn proxied(&self) -> u16 {
         self.proxied
-    }
-
-    /// Ends it by SIGKILL. What it wrote stays, as the machine goes on.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn kill(&self) -> Result<(), String> {
-        self.container.kill()
-    }
-
-    /// Stops it.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn stop(&self) -> Result<(), String> {
-        self.container.stop()
-    }
-
-    /// Freezes it.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn freeze(&self) -> Result<(), String> {
-        self.container.freeze()
-    }
-
-    /// Lets a frozen one go on.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn thaw(&self) -> Result<(), String> {
-        self.container.thaw()
-    }
-
-    /// Starts it again after a stop or a kill, without waiting until it is there.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn start_again(&self) -> Result<(), String> {
-        self.container.start_again()
     }
 }
 

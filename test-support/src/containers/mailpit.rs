@@ -17,7 +17,7 @@ const HTTP: u16 = 8025;
 pub struct Mailpit {
     smtp: String,
     http: String,
-    container: Container<GenericImage>,
+    pub(super) container: Container<GenericImage>,
 }
 
 impl Mailpit {
@@ -57,22 +57,6 @@ impl Mailpit {
     #[must_use]
     pub fn http(&self) -> &str {
         &self.http
-    }
-
-    /// Stops it.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn stop(&self) -> Result<(), String> {
-        self.container.stop()
-    }
-
-    /// Starts it again, without waiting until it is there.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn start_again(&self) -> Result<(), String> {
-        self.container.start_again()
     }
 }
 

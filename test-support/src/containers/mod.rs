@@ -3,6 +3,7 @@
 //! A container is removed when its handle is dropped, and on SIGINT, SIGTERM and SIGQUIT. SIGKILL
 //! leaves it behind: the next process that starts one removes it by its label.
 
+mod control;
 mod ending;
 mod engine;
 mod kafka;

@@ -16,7 +16,7 @@ const SETTINGS: [&str; 4] = ["-c", "fsync=off", "-c", "max_connections=1000"];
 #[derive(Debug)]
 pub struct PostgresServer {
     url: String,
-    container: Container<Postgres>,
+    pub(super) container: Container<Postgres>,
 }
 
 impl PostgresServer {
@@ -51,46 +51,6 @@ impl PostgresServer {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Stops it, as an operator does: transactions under way are rolled back.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn stop(&self) -> Result<(), String> {
-        self.container.stop()
-    }
-
-    /// Ends it by SIGKILL. What it wrote stays, as the machine goes on.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn kill(&self) -> Result<(), String> {
-        self.container.kill()
-    }
-
-    /// Freezes it.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn freeze(&self) -> Result<(), String> {
-        self.container.freeze()
-    }
-
-    /// Lets a frozen one go on.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn thaw(&self) -> Result<(), String> {
-        self.container.thaw()
-    }
-
-    /// Starts it again, without waiting until it is there.
-    ///
-    /// # Errors
-    /// The engine does not do it.
-    pub fn start_again(&self) -> Result<(), String> {
-        self.container.start_again()
     }
 }
 

@@ -45,17 +45,19 @@ fn answer(attempt: &Attempt, found: &mut Findings) {
         return;
     };
     let told = answer.order_status.as_deref();
-    let kept = match (answer.status, attempt.places()) {
-        (201, true) => told.is_none_or(|status| status == "PENDING"),
-        (200, false) => told == Some("CANCELLED"),
-        (400..500, _) => true,
-        (503, _) => {
-            let unconfirmed = "urn:problem-type:order-unconfirmed";
-            let nameless = attempt.order_id.is_none();
-            answer.retry_after && !(nameless && answer.problem.as_deref() == Some(unconfirmed))
-        }
-        _ => false,
-    };
+    let shaped = answer.status < 400 || answer.is_problem;
+    let kept = shaped
+        && match (answer.status, attempt.places()) {
+            (201, true) => told.is_none_or(|status| status == "PENDING"),
+            (200, false) => told == Some("CANCELLED"),
+            (400..500, _) => true,
+            (503, _) => {
+                let unconfirmed = "urn:problem-type:order-unconfirmed";
+                let nameless = attempt.order_id.is_none();
+                answer.retry_after && !(nameless && answer.problem.as_deref() == Some(unconfirmed))
+            }
+            _ => false,
+        };
     found.unless(kept, AnswerIsInTheContract, || {
         let order = attempt.order_id.map(|id| id.to_string());
         let order = order.unwrap_or_else(|| "an order without id".to_owned());

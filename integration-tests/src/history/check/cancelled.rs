@@ -3,7 +3,7 @@
 use base_domains::{OrderStatus, reason};
 
 use super::super::Invariant::{CancellationIsAnsweredAsItEnded, CancellationWasAskedFor};
-use super::super::{Attempt, Operation, Outcome};
+use super::super::{Attempt, CLOCKS, Operation, Outcome};
 use super::{Case, Findings};
 
 /// 409 because no event of the order can be read: nothing is said about its end.
@@ -52,14 +52,20 @@ fn requested(case: &Case<'_>, found: &mut Findings) {
             let status = attempt.answer.as_ref().map(|answer| answer.status);
             status == Some(409) && !cancelled.effective
         };
+        let before = |attempt: &Attempt| {
+            let start = i64::try_from(attempt.start.as_millis()).unwrap_or(i64::MAX);
+            let asked = case.history.started.saturating_add(start);
+            cancelled.time().is_none_or(|time| asked <= time + CLOCKS)
+        };
         let asked = case.history.attempts.iter().any(|attempt| {
             attempt.operation == Operation::Cancel
                 && attempt.order_id == Some(*order_id)
                 && (attempt.outcome != Outcome::Failed || may_be_late(attempt))
+                && before(attempt)
         });
         found.unless(asked, CancellationWasAskedFor, || {
             format!(
-                "{order_id} is CANCELLED on request at {:?}, and nobody may have requested it",
+                "{order_id} is CANCELLED on request at {:?}, and nobody may have requested it before",
                 cancelled.place()
             )
         });

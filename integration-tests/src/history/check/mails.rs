@@ -45,7 +45,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
             .get(order_id)
             .and_then(|story| step(case, story, state));
         match step {
-            Some((story, step)) => concerns(story, step, mails, found),
+            Some((story, step)) => concerns(case, story, step, mails, found),
             None => found.add(
                 MailHasItsState,
                 format!("{order_id} was mailed of {state}, which it never was"),
@@ -81,11 +81,18 @@ fn step<'a, 'b>(
 }
 
 /// The id comes from the effective event, and the recipient from its order.
-fn concerns(story: &Story<'_>, step: &Event<'_>, mails: &[&Mail], found: &mut Findings) {
+fn concerns(
+    case: &Case<'_>,
+    story: &Story<'_>,
+    step: &Event<'_>,
+    mails: &[&Mail],
+    found: &mut Findings,
+) {
     let (order_id, status) = (step.heading.order_id, step.heading.status);
     let expected = MessageId::new(order_id, status, &step.heading.event_id, "any.example");
     let expected = expected.ok().map(|id| id.local().to_owned());
     let email = step.body().and_then(|event| event.order.email);
+    let nobody = case.history.bounds.default_recipient.as_str();
     for mail in mails {
         let id: Option<MessageId> = mail.message_id.parse().ok();
         let same = id.as_ref().map(MessageId::local) == expected.as_deref();
@@ -96,9 +103,7 @@ fn concerns(story: &Story<'_>, step: &Event<'_>, mails: &[&Mail], found: &mut Fi
                 step.place()
             )
         });
-        let to_them = email
-            .as_ref()
-            .is_none_or(|email| mail.recipients == [email.as_str()]);
+        let to_them = mail.recipients == [email.as_deref().unwrap_or(nobody)];
         // Whose address it was stays out of the evidence.
         found.unless(to_them, MailHasItsState, || {
             format!(

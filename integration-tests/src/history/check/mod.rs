@@ -1,8 +1,9 @@
 //! Looks for broken promises in a history: pure, and the same whatever the order of its attempts and mails.
 //!
 //! What an order is, is folded from the log by [`base_domains`] alone; every row, mail, answer and dead letter is
-//! then held against that. An order with a poisoned record of its own (its heading can be read, its body cannot)
-//! has the same status everywhere too, but nobody has to end it.
+//! then held against that. An event whose heading can be read and whose body cannot has its effect on the fold, but
+//! who needs the body cannot decide about it: of the order's effects that excuses those that come of this decision, and
+//! nothing else.
 
 mod accepted;
 mod asked;
@@ -10,10 +11,13 @@ mod cancelled;
 mod letters;
 mod mails;
 mod money;
+mod notifications;
 mod offsets;
 mod parcels;
+mod reasons;
 mod records;
 mod services;
+mod shortage;
 mod stock;
 mod story;
 
@@ -33,12 +37,14 @@ pub fn check(history: &History) -> Vec<Violation> {
     accepted::check(&case, &mut found);
     asked::check(&case, &mut found);
     cancelled::check(&case, &mut found);
+    reasons::check(&case, &mut found);
     records::check(&case, &mut found);
     services::check(&case, &mut found);
     stock::check(&case, &mut found);
     money::check(&case, &mut found);
     parcels::check(&case, &mut found);
     mails::check(&case, &mut found);
+    notifications::check(&case, &mut found);
     letters::check(&case, &mut found);
     offsets::check(&case, &mut found);
     found.0.sort();
@@ -71,10 +77,9 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Orders that came to an end which services can work on, with that end.
-    fn ended(&self) -> impl Iterator<Item = (&OrderId, &Story<'a>)> {
-        let usable = |story: &&Story<'a>| story.end().is_some() && !story.poisoned;
-        self.orders.iter().filter(move |(_, story)| usable(story))
+    /// Orders that are where they stay.
+    fn over(&self) -> impl Iterator<Item = (&OrderId, &Story<'a>)> {
+        self.orders.iter().filter(|(_, story)| story.is_over())
     }
 
     /// The story of the order of a row.
@@ -94,8 +99,7 @@ fn is_injected(history: &History, record: &Record) -> bool {
 }
 
 fn is_poison(history: &History, record: &Record) -> bool {
-    let mut poison = history.poison.iter();
-    poison.any(|poison| poison.record.is(record))
+    history.poison.iter().any(|poison| poison.is(record))
 }
 
 fn place(record: &Record) -> Place {

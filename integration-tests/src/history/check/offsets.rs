@@ -1,6 +1,10 @@
 //! Where each group is: by the broker, and by its database.
 
-use super::super::Invariant::{NothingIsPassedOver, OffsetIsDurable, OffsetIsInTheLog};
+use std::collections::BTreeSet;
+
+use super::super::Invariant::{
+    EverythingIsCommitted, NothingIsPassedOver, OffsetIsDurable, OffsetIsInTheLog,
+};
 use super::{Case, Findings};
 
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
@@ -15,6 +19,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
             });
         }
     }
+    committed(case, found);
     for participant in &case.history.databases.participants {
         let (name, group) = (&participant.name, &participant.group);
         let position = |partition: &i32| participant.positions.get(partition).copied().unwrap_or(0);
@@ -37,6 +42,25 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
                     "{group} committed {}@{committed}, its database is at {position}",
                     lag.partition
                 )
+            });
+        }
+    }
+}
+
+/// Of what has no record nothing has to be committed.
+fn committed(case: &Case<'_>, found: &mut Findings) {
+    let participants = case.history.databases.participants.iter();
+    let mut groups: BTreeSet<&str> = participants.map(|p| p.group.as_str()).collect();
+    groups.extend(case.history.offsets.keys().map(String::as_str));
+    for group in groups {
+        let lags = case.history.offsets.get(group);
+        for (partition, end) in case.ends.iter().filter(|(_, end)| **end > 0) {
+            let mut lags = lags.into_iter().flatten();
+            let committed = lags.find(|lag| lag.partition == *partition);
+            let committed = committed.and_then(|lag| lag.committed);
+            let all = committed.is_some_and(|committed| committed >= *end);
+            found.unless(all, EverythingIsCommitted, || {
+                format!("{group} committed {committed:?} of {partition}, the log ends at {end}")
             });
         }
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base_domains::OrderStatus::{Paid, Shipped};
+
 use super::super::Invariant::ShipmentIsTheLogs;
+use super::story::Story;
 use super::{Case, Findings};
 
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
@@ -10,14 +13,9 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
     let rows: BTreeMap<&str, &str> = rows
         .map(|r| (r.order_id.as_str(), r.state.as_str()))
         .collect();
-    for (order_id, story) in case.ended() {
+    for (order_id, story) in case.over() {
         let state = rows.get(order_id.to_string().as_str()).copied();
-        let agrees = match state {
-            Some("dispatched") => story.has_shipped(),
-            None | Some("cancelled") => !story.has_shipped(),
-            _ => false,
-        };
-        found.unless(agrees, ShipmentIsTheLogs, || {
+        found.unless(state == expected(story), ShipmentIsTheLogs, || {
             format!(
                 "{order_id} is {:?}, and its shipment is {state:?}",
                 story.end()
@@ -29,5 +27,15 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
             ShipmentIsTheLogs,
             format!("{order_id} has a shipment, and is not in the log"),
         );
+    }
+}
+
+/// A parcel is prepared when the order is PAID, or SHIPPED by somebody else.
+fn expected(story: &Story<'_>) -> Option<&'static str> {
+    let (paid, shipped) = (story.was_told(Paid), story.was_told(Shipped));
+    match story.end() {
+        Some(Shipped) => (paid || shipped).then_some("dispatched"),
+        Some(_) => paid.then_some("cancelled"),
+        None => paid.then_some("prepared"),
     }
 }

@@ -176,8 +176,7 @@ fn whole(case: &Case<'_>, found: &mut Findings) {
             format!("there is no {}", missing.join(", "))
         });
     }
-    let poison = case.history.poison.iter().map(|poison| &poison.record);
-    for injected in case.history.injected.iter().chain(poison) {
+    for injected in case.history.injected.iter().chain(&case.history.poison) {
         let Some(place) = injected.place else {
             continue;
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base_domains::{OrderId, OrderStatus};
+use base_domains::OrderStatus;
 
 use super::super::Invariant::{
     CommandRowIsTheLogs, EveryOrderEnds, HistoryIsTheLogs, JobIsDone, NobodyEndsByItself,
@@ -14,11 +14,9 @@ use super::{Case, Findings};
 
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
     for (order_id, story) in &case.orders {
-        found.unless(
-            story.end().is_some() || story.poisoned,
-            EveryOrderEnds,
-            || format!("{order_id} is {} at rest", status(Some(story))),
-        );
+        found.unless(story.is_over(), EveryOrderEnds, || {
+            format!("{order_id} is {} at rest", status(Some(story)))
+        });
     }
     for participant in &case.history.databases.participants {
         folded(case, participant, found);
@@ -100,7 +98,7 @@ fn read_model(case: &Case<'_>, found: &mut Findings) {
         };
         let reason = story.ending().and_then(|event| event.body()?.reason);
         let reason = reason.unwrap_or_default();
-        let same = view.status == status(Some(story)) && (view.reason == reason || story.poisoned);
+        let same = view.status == status(Some(story)) && view.reason == reason;
         found.unless(same, HistoryIsTheLogs, || {
             format!(
                 "the read model has {order_id} as {} {}, the log says {} {reason}",
@@ -145,18 +143,25 @@ fn histories(case: &Case<'_>, found: &mut Findings) {
     }
 }
 
-/// The command side has read every end.
+/// The command side has read every end, and knows of what it cannot end.
 fn commands(case: &Case<'_>, found: &mut Findings) {
     let rows = &case.history.databases.commands;
     let rows: BTreeMap<&str, &str> = rows
         .iter()
         .map(|r| (r.order_id.as_str(), r.state.as_str()))
         .collect();
-    let ended: Vec<OrderId> = case.ended().map(|(id, _)| *id).collect();
-    for order_id in ended {
+    for (order_id, story) in case.over() {
         let state = rows.get(order_id.to_string().as_str()).copied();
-        found.unless(state == Some("ended"), CommandRowIsTheLogs, || {
-            format!("{order_id} has ended, and the command side has it as {state:?}")
+        // Its first event says what was ordered.
+        let unreadable = story.steps().next().is_some_and(|first| first.poison);
+        let expected = match (story.end(), unreadable) {
+            (Some(_), _) => "ended",
+            (None, true) => "unreadable",
+            (None, false) => "open",
+        };
+        found.unless(state == Some(expected), CommandRowIsTheLogs, || {
+            let status = status(Some(story));
+            format!("{order_id} is {status}, and the command side has it as {state:?}")
         });
     }
     for order_id in rows.keys().filter(|id| case.story(id).is_none()) {

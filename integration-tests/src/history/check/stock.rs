@@ -1,12 +1,13 @@
 //! Stock: the ledger, the levels, and what each order holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use base_domains::OrderStatus;
+use base_domains::OrderStatus::{Paid, Pending, Rejected, Reserved, Shipped};
 use stock_service::reservation::lines_of;
 
 use super::super::Invariant::{ReservationIsTheLogs, StockIsConserved, StockIsNotNegative};
-use super::super::{Reservation, StockRow};
+use super::super::{Adjustment, CLOCKS, Observation, Reservation, StockRow};
 use super::story::Story;
 use super::{Case, Findings};
 
@@ -18,42 +19,61 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
         let kept = pieces.iter().all(|pieces| *pieces >= 0);
         found.unless(kept, StockIsNotNegative, || format!("{row:?}"));
     }
-    let mut sums = BTreeMap::<&str, Vec<i64>>::new();
+    let mut ledger = BTreeMap::<&str, Vec<&Adjustment>>::new();
     for adjustment in &databases.adjustments {
-        let sums = sums.entry(&adjustment.product).or_default();
-        let before = sums.last().copied().unwrap_or(0);
-        sums.push(before + adjustment.delta);
+        let entries = ledger.entry(&adjustment.product).or_default();
+        entries.push(adjustment);
     }
+    ledger
+        .values_mut()
+        .for_each(|all| all.sort_by_key(|a| a.at));
+    let none = Vec::new();
+    let ledger = |row: &StockRow| ledger.get(&*row.product).unwrap_or(&none);
     for row in &databases.stock {
-        level(case, row, sums.get(row.product.as_str()), found);
+        level(case, row, ledger(row), found);
     }
     for seen in &case.history.observations {
-        let sums = sums.get(seen.row.product.as_str());
-        let once = sums.is_some_and(|sums| sums.contains(&pieces(&seen.row)));
-        found.unless(once, StockIsConserved, || {
-            format!(
-                "at {:?}: {:?}, and the ledger went through {sums:?}",
-                seen.at, seen.row
-            )
+        let sums = sums_at(case.history.started, seen, ledger(&seen.row));
+        found.unless(sums.contains(&pieces(&seen.row)), StockIsConserved, || {
+            let (at, row) = (seen.at, &seen.row);
+            format!("at {at:?}: {row:?}, and the ledger had {sums:?} then")
         });
     }
-    for level in &case.history.stock {
-        let row = databases
-            .stock
-            .iter()
-            .find(|row| row.product == level.product);
-        found.unless(
-            row.map(pieces) == Some(level.pieces),
-            StockIsConserved,
-            || {
-                format!(
-                    "there were {} of {}, and there is {row:?}",
-                    level.pieces, level.product
-                )
-            },
-        );
-    }
+    as_seeded(case, found);
     reservations(case, found);
+}
+
+/// What the ledger may have come to while somebody looked.
+fn sums_at(started: i64, seen: &Observation, ledger: &[&Adjustment]) -> Vec<i64> {
+    let time = |at: Duration| started + i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let (before, after) = (time(seen.since) - CLOCKS, time(seen.at) + CLOCKS);
+    let known: i64 = ledger
+        .iter()
+        .filter(|entry| entry.at <= before)
+        .map(|entry| entry.delta)
+        .sum();
+    let mut sums = vec![known];
+    let perhaps = ledger
+        .iter()
+        .filter(|entry| entry.at > before && entry.at <= after);
+    for entry in perhaps {
+        sums.push(sums.last().unwrap_or(&0) + entry.delta);
+    }
+    sums
+}
+
+/// Of each product, and of no other, there is what was seeded or set.
+fn as_seeded(case: &Case<'_>, found: &mut Findings) {
+    let levels = case.history.stock.iter();
+    let levels: BTreeMap<&str, i64> = levels.map(|l| (l.product.as_str(), l.pieces)).collect();
+    let rows = case.history.databases.stock.iter();
+    let rows: BTreeMap<&str, i64> = rows.map(|r| (r.product.as_str(), pieces(r))).collect();
+    for product in levels.keys().chain(rows.keys()).collect::<BTreeSet<_>>() {
+        let (seeded, there) = (levels.get(product), rows.get(product));
+        found.unless(seeded == there, StockIsConserved, || {
+            format!("{seeded:?} of {product} were seeded or set, and there are {there:?}")
+        });
+    }
 }
 
 fn pieces(row: &StockRow) -> i64 {
@@ -61,8 +81,8 @@ fn pieces(row: &StockRow) -> i64 {
 }
 
 /// The ledger says how many there are, the reservations who has them.
-fn level(case: &Case<'_>, row: &StockRow, sums: Option<&Vec<i64>>, found: &mut Findings) {
-    let ledger = sums.and_then(|sums| sums.last()).copied().unwrap_or(0);
+fn level(case: &Case<'_>, row: &StockRow, ledger: &[&Adjustment], found: &mut Findings) {
+    let ledger: i64 = ledger.iter().map(|entry| entry.delta).sum();
     let of = |state: &str| -> i64 {
         let reservations = case.history.databases.reservations.iter();
         let those = reservations.filter(|reservation| reservation.state == state);
@@ -80,7 +100,7 @@ fn level(case: &Case<'_>, row: &StockRow, sums: Option<&Vec<i64>>, found: &mut F
 fn reservations(case: &Case<'_>, found: &mut Findings) {
     let all = &case.history.databases.reservations;
     let rows: BTreeMap<&str, &Reservation> = all.iter().map(|r| (r.order_id.as_str(), r)).collect();
-    for (order_id, story) in case.ended() {
+    for (order_id, story) in case.over() {
         let row = rows.get(order_id.to_string().as_str()).copied();
         found.unless(agrees(story, row), ReservationIsTheLogs, || {
             let history: Vec<&str> = story
@@ -103,12 +123,22 @@ fn agrees(story: &Story<'_>, row: Option<&Reservation>) -> bool {
     let state = row.map(|row| row.state.as_str());
     let lines = story.order().map(|order| lines_of(&order));
     let as_asked = row.is_none_or(|row| Some(&row.lines) == lines.as_ref());
+    let decided = |status| story.was_decided("stock-service", status);
+    let told = [Pending, Reserved, Paid, Shipped].map(|status| story.was_told(status));
+    let [pending, reserved, paid, shipped] = told;
     as_asked
         && match state {
+            Some(_) if decided(Rejected) => false,
             Some("shipped") => story.has_shipped(),
-            Some("released") => !story.has_shipped(),
-            // It was held, or nobody knows: the stock service may have been overtaken by the end.
-            None => !story.has_shipped() && !story.passed(OrderStatus::Reserved),
+            Some("released") => story.end().is_some() && !story.has_shipped(),
+            Some("held") => story.is_stuck(),
+            None if decided(Reserved) => false,
+            // Who is told can hold the pieces; before an end it may have been too late for that.
+            None => match story.end() {
+                Some(Shipped) => !(pending || reserved || paid || shipped),
+                Some(_) => !(reserved || paid),
+                None => !(pending || reserved || paid),
+            },
             _ => false,
         }
 }

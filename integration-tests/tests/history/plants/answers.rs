@@ -1,5 +1,7 @@
 //! Answers that were not kept, and orders that nobody placed.
 
+use std::time::Duration;
+
 use base_domains::{OrderStatus, reason};
 use integration_tests::history::{Invariant, Operation, Outcome};
 use serde_json::Value;
@@ -91,6 +93,16 @@ fn contract() -> Vec<Plant> {
             plant: |history| {
                 let asked = attempt(Operation::Place, None, &body("book", 1), 500);
                 history.attempts.push(asked);
+            },
+        },
+        Plant {
+            name: "a refusal is no problem document",
+            breaks: Invariant::AnswerIsInTheContract,
+            plant: |history| {
+                let asked = history.attempts.iter_mut();
+                let mut answers = asked.filter_map(|attempt| attempt.answer.as_mut());
+                let answer = answers.find(|answer| answer.status == 422);
+                answer.unwrap().is_problem = false;
             },
         },
         Plant {
@@ -187,6 +199,17 @@ fn cancelled() -> Vec<Plant> {
                 history
                     .attempts
                     .retain(|a| a.operation != Operation::Cancel)
+            },
+        },
+        Plant {
+            name: "an order was cancelled on request before anybody requested it",
+            breaks: Invariant::CancellationWasAskedFor,
+            plant: |history| {
+                for attempt in &mut history.attempts {
+                    if attempt.order_id == Some(id(REFUNDED)) && !attempt.places() {
+                        attempt.start += Duration::from_secs(30);
+                    }
+                }
             },
         },
         Plant {

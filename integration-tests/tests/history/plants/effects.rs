@@ -1,94 +1,18 @@
-//! Stock, money, parcels and mail that do not agree with the orders.
+//! Money, parcels and mail that do not agree with the orders.
 
 use base_domains::{OrderStatus, event_id};
 use email_service::message_id::MessageId;
-use integration_tests::history::{History, Invariant, Mail, OwnRow, Reservation, StockRow};
+use integration_tests::history::{Invariant, Mail, OwnRow};
 
 use crate::lives::{DOMAIN, id};
 use crate::plant::Plant;
-use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT, mail_job};
-
-fn reservation(history: &mut History, n: u128) -> &mut Reservation {
-    let order_id = id(n).to_string();
-    let mut all = history.databases.reservations.iter_mut();
-    all.find(|reservation| reservation.order_id == order_id)
-        .unwrap()
-}
-
-fn books(history: &mut History) -> &mut StockRow {
-    &mut history.databases.stock[0]
-}
+use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT, STOPPED, STUCK, mail_job};
 
 pub(super) fn all() -> Vec<Plant> {
-    [stock(), money(), parcels(), mails()]
+    [money(), parcels(), mails()]
         .into_iter()
         .flatten()
         .collect()
-}
-
-fn stock() -> Vec<Plant> {
-    vec![
-        Plant {
-            name: "a piece of stock is gone",
-            breaks: Invariant::StockIsConserved,
-            plant: |history| books(history).available -= 1,
-        },
-        Plant {
-            name: "pieces were released twice",
-            breaks: Invariant::StockIsConserved,
-            plant: |history| (books(history).available, books(history).shipped) = (1050, 0),
-        },
-        Plant {
-            name: "pieces came without an entry in the ledger",
-            breaks: Invariant::StockIsConserved,
-            plant: |history| history.stock[0].pieces += 1,
-        },
-        Plant {
-            name: "a piece was missing for a moment",
-            breaks: Invariant::StockIsConserved,
-            plant: |history| history.observations[1].row.reserved -= 1,
-        },
-        Plant {
-            name: "stock was below zero for a moment",
-            breaks: Invariant::StockIsNotNegative,
-            plant: |history| {
-                let row = &mut history.observations[0].row;
-                (row.available, row.reserved) = (-1, 1001);
-            },
-        },
-        Plant {
-            name: "stock is below zero",
-            breaks: Invariant::StockIsNotNegative,
-            plant: |history| (books(history).available, books(history).shipped) = (-5, 1055),
-        },
-        Plant {
-            name: "the pieces of a cancelled order are still held",
-            breaks: Invariant::ReservationIsTheLogs,
-            plant: |history| {
-                "held".clone_into(&mut reservation(history, REFUNDED).state);
-                (books(history).available, books(history).reserved) = (1044, 1);
-            },
-        },
-        Plant {
-            name: "a SHIPPED order took other pieces than it asked for",
-            breaks: Invariant::ReservationIsTheLogs,
-            plant: |history| {
-                reservation(history, SHIPPED)
-                    .lines
-                    .insert("book".to_owned(), 4);
-                (books(history).available, books(history).shipped) = (1046, 4);
-            },
-        },
-        Plant {
-            name: "somebody who is not in the log has a reservation",
-            breaks: Invariant::ReservationIsTheLogs,
-            plant: |history| {
-                let mut stranger = reservation(history, REFUNDED).clone();
-                stranger.order_id = id(97).to_string();
-                history.databases.reservations.push(stranger);
-            },
-        },
-    ]
 }
 
 fn money() -> Vec<Plant> {
@@ -127,6 +51,47 @@ fn money() -> Vec<Plant> {
                 let mut refund = charge.clone();
                 "refund".clone_into(&mut refund.operation);
                 history.databases.gateway.extend([charge, refund]);
+            },
+        },
+        Plant {
+            name: "an order that a poison ended was not refunded",
+            breaks: Invariant::MoneyIsConserved,
+            plant: |history| {
+                let order_id = id(STOPPED).to_string();
+                history
+                    .databases
+                    .gateway
+                    .retain(|entry| entry.order_id != order_id || entry.operation != "refund");
+            },
+        },
+        Plant {
+            name: "an order that is stuck before its payment was charged",
+            breaks: Invariant::MoneyIsConserved,
+            plant: |history| {
+                let mut charge = history.databases.gateway[0].clone();
+                charge.order_id = id(STUCK).to_string();
+                history.databases.gateway.push(charge);
+            },
+        },
+        Plant {
+            name: "an order was PAID and cancelled, and nobody ever charged it",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| {
+                let order_id = id(REFUNDED).to_string();
+                let databases = &mut history.databases;
+                databases.gateway.retain(|entry| entry.order_id != order_id);
+                let mut payments = databases.payments.iter_mut();
+                let payment = payments.find(|payment| payment.order_id == order_id);
+                "skipped".clone_into(&mut payment.unwrap().state);
+            },
+        },
+        Plant {
+            name: "the gateway charged what it declines",
+            breaks: Invariant::PaymentIsTheLogs,
+            plant: |history| {
+                let mut entries = history.databases.gateway.iter_mut();
+                let declined = entries.find(|entry| entry.answer == "declined");
+                "accepted".clone_into(&mut declined.unwrap().answer);
             },
         },
         Plant {
@@ -169,6 +134,16 @@ fn parcels() -> Vec<Plant> {
             breaks: Invariant::ShipmentIsTheLogs,
             plant: |history| {
                 let order_id = id(REFUNDED).to_string();
+                let mut rows = history.databases.shipments.iter_mut();
+                let row = rows.find(|row| row.order_id == order_id);
+                "dispatched".clone_into(&mut row.unwrap().state);
+            },
+        },
+        Plant {
+            name: "the parcel of an order that a poison ended was handed over",
+            breaks: Invariant::ShipmentIsTheLogs,
+            plant: |history| {
+                let order_id = id(STOPPED).to_string();
                 let mut rows = history.databases.shipments.iter_mut();
                 let row = rows.find(|row| row.order_id == order_id);
                 "dispatched".clone_into(&mut row.unwrap().state);
@@ -233,6 +208,16 @@ fn mails() -> Vec<Plant> {
                 let mut mails = history.mails.iter_mut();
                 let mail = mails.find(|mail| mail.message_id.starts_with(&prefix));
                 mail.unwrap().recipients = vec!["somebody@example.org".to_owned()];
+            },
+        },
+        Plant {
+            name: "the mail of an order without an address went to somebody",
+            breaks: Invariant::MailHasItsState,
+            plant: |history| {
+                let prefix = format!("<{}.", id(SHIPPED));
+                let mut mails = history.mails.iter_mut();
+                let mail = mails.find(|mail| mail.message_id.starts_with(&prefix));
+                mail.unwrap().recipients = vec!["customer@example.org".to_owned()];
             },
         },
         Plant {

@@ -5,7 +5,7 @@ use integration_tests::history::Invariant;
 use service_runtime::kafka::dlt;
 
 use super::{append, record, records, rewrite, set_header};
-use crate::lives::Lives;
+use crate::lives::{Lives, id};
 use crate::plant::Plant;
 use crate::right::{LANDED, REFUNDED, SHIPPED, body};
 
@@ -147,6 +147,29 @@ fn borders() -> Vec<Plant> {
             },
         },
         Plant {
+            name: "a group never committed",
+            breaks: Invariant::EverythingIsCommitted,
+            plant: |history| {
+                let lags = history.offsets.get_mut("g-shipping").unwrap();
+                lags.iter_mut().for_each(|lag| lag.committed = None);
+            },
+        },
+        Plant {
+            name: "a group has committed one record too few",
+            breaks: Invariant::EverythingIsCommitted,
+            plant: |history| {
+                let lag = &mut history.offsets.get_mut("g-view").unwrap()[2];
+                lag.committed = lag.committed.map(|committed| committed - 1);
+            },
+        },
+        Plant {
+            name: "nobody knows of a group",
+            breaks: Invariant::EverythingIsCommitted,
+            plant: |history| {
+                history.offsets.remove("g-payment");
+            },
+        },
+        Plant {
             name: "a group committed what its database has not done",
             breaks: Invariant::OffsetIsDurable,
             plant: |history| {
@@ -171,7 +194,7 @@ fn dead_letters() -> Vec<Plant> {
             breaks: Invariant::PoisonIsDeadLettered,
             plant: |history| {
                 let letters = history.dead_letters.get_mut("g-order").unwrap();
-                letters.retain(|letter| letter.value.as_deref() != Some(b"{"));
+                letters.retain(|letter| !letter.value.as_ref().unwrap().starts_with(b"{"));
             },
         },
         Plant {
@@ -200,9 +223,46 @@ fn dead_letters() -> Vec<Plant> {
             breaks: Invariant::DeadLetterIsPoison,
             plant: |history| {
                 let letters = history.dead_letters["g-order"].clone();
-                let groups = &mut history.poison[1].groups;
-                groups.as_mut().unwrap().remove("g-order");
-                history.dead_letters.insert("g-order".to_owned(), letters);
+                history.dead_letters.insert("g-webhook".to_owned(), letters);
+            },
+        },
+        Plant {
+            name: "a group dead-lettered an event that came too late to be decided about",
+            breaks: Invariant::DeadLetterIsPoison,
+            plant: |history| {
+                let too_late = records(history, SHIPPED, "order.pending")[1];
+                let too_late = history.log[too_late].clone();
+                let letters = history.dead_letters.get_mut("g-stock").unwrap();
+                let mut letter = letters[1].clone();
+                letter.value = too_late.value;
+                letter.headers.retain(|(name, _)| !name.starts_with("ce_"));
+                letter.headers.splice(0..0, too_late.headers);
+                let (partition, offset) = (too_late.partition, too_late.offset);
+                set_bytes(
+                    &mut letter,
+                    dlt::ORIGINAL_PARTITION,
+                    &partition.to_be_bytes(),
+                );
+                set_bytes(&mut letter, dlt::ORIGINAL_OFFSET, &offset.to_be_bytes());
+                letters.push(letter);
+            },
+        },
+        Plant {
+            name: "a decision was given up, and nothing was wrong with its order",
+            breaks: Invariant::DeadLetterIsPoison,
+            plant: |history| {
+                let order_id = id(LANDED).to_string();
+                let rows = &mut history.databases.participants[2].orders;
+                let row = rows.iter_mut().find(|row| row.order_id == order_id);
+                row.unwrap().failed = true;
+            },
+        },
+        Plant {
+            name: "a decision that was given up is not known to be open",
+            breaks: Invariant::PoisonIsDeadLettered,
+            plant: |history| {
+                let rows = &mut history.databases.participants[2].orders;
+                rows.iter_mut().for_each(|row| row.failed = false);
             },
         },
         Plant {

@@ -5,7 +5,7 @@ use integration_tests::history::{History, Invariant, Participant, View};
 use super::{record, records, set_header};
 use crate::lives::id;
 use crate::plant::Plant;
-use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT};
+use crate::right::{LANDED, REFUNDED, SHIPPED, SOLD_OUT, STOPPED};
 
 fn participant<'a>(history: &'a mut History, name: &str) -> &'a mut Participant {
     let mut participants = history.databases.participants.iter_mut();
@@ -32,6 +32,16 @@ fn endings() -> Vec<Plant> {
             plant: |history| {
                 let place = records(history, SOLD_OUT, "order.rejected")[0];
                 history.log.remove(place);
+            },
+        },
+        Plant {
+            name: "an order never ends, and the one poison of it came too late to hold it up",
+            breaks: Invariant::EveryOrderEnds,
+            plant: |history| {
+                for end in ["order.shipped", "order.cancelled"] {
+                    let end = records(history, SHIPPED, end)[0];
+                    history.log.remove(end);
+                }
             },
         },
         Plant {
@@ -160,6 +170,21 @@ fn own() -> Vec<Plant> {
                 let row = rows.find(|row| row.order_id == order_id);
                 "open".clone_into(&mut row.unwrap().state);
             },
+        },
+        Plant {
+            name: "an order that was ended by a poison can still be cancelled",
+            breaks: Invariant::CommandRowIsTheLogs,
+            plant: |history| {
+                let order_id = id(STOPPED).to_string();
+                let mut rows = history.databases.commands.iter_mut();
+                let row = rows.find(|row| row.order_id == order_id);
+                "open".clone_into(&mut row.unwrap().state);
+            },
+        },
+        Plant {
+            name: "the read model gives a reason that nobody can read",
+            breaks: Invariant::HistoryIsTheLogs,
+            plant: |history| "deadline".clone_into(&mut view(history, STOPPED).reason),
         },
         Plant {
             name: "a mail tells of an event that another one repeats under a new id",
