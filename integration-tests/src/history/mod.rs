@@ -144,6 +144,9 @@ pub struct Bounds {
     pub skipped_mails: usize,
     /// Records of the topic that may be there a second time; `None` where the run has no such bound.
     pub appended_again: Option<usize>,
+    /// How often one event of a service may be there, other than PENDING, which clients repeat; `None`: twice, and once
+    /// more for each interruption.
+    pub copies: Option<usize>,
 }
 
 impl Default for Bounds {
@@ -154,6 +157,7 @@ impl Default for Bounds {
             deadline: Duration::from_secs(24 * 60 * 60),
             skipped_mails: 0,
             appended_again: None,
+            copies: None,
         }
     }
 }

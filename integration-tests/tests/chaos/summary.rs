@@ -13,6 +13,8 @@ use crate::world::World;
 /// of an offset, and of that only what was not read back. Runs of one to ten minutes had up to a quarter, so on
 /// average every event may be there twice; one that is published again and again exceeds that.
 const REPEATS: usize = 100;
+/// Of one event: whoever publishes it can be killed a few times in a row before its offset is committed.
+const COPIES: usize = 10;
 /// Of the violations.
 const SHOWN: usize = 100;
 
@@ -35,6 +37,7 @@ impl Summary {
         let mut lines = Vec::new();
         let mut history = rest.history;
         history.bounds.appended_again = Some(history.log.len() / 2 + REPEATS);
+        history.bounds.copies = Some(COPIES);
         wrong.extend(check(&history).iter().map(ToString::to_string));
         wrong.extend(nothing_happened(&history, &tally, world));
         lines.extend(attempts(&history));

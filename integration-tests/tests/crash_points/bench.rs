@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOADS: usize = 40;
 /// Events and poison of [`some_of_everything`], four events an order at most, and as many of what follows a strike.
 const RECORDS_OF_A_LOAD: usize = 2 * (6 * 4 + 3);
+/// Of one event in the log: published, struck, taken over by another instance, and swept.
+const COPIES: usize = 5;
 const END: Duration = Duration::from_secs(30);
 pub(crate) const SIGABRT: i32 = 6;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -241,6 +243,7 @@ impl Bench {
         // than what was under way, and whoever takes its partitions over no more than that.
         let strikes = 1 + history.interruptions.len();
         history.bounds.appended_again = Some(strikes * RECORDS_OF_A_LOAD);
+        history.bounds.copies = Some(COPIES);
         let mut processes = PROCESSES.to_vec();
         if self.mode.instances == 2 {
             processes.extend(["stock-1", "payment-1"]);

@@ -48,6 +48,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
         causes(order_id, story, found);
         decisions(order_id, story, found);
         repeats += repeated(order_id, story, found);
+        copies(case, order_id, story, found);
     }
     if let Some(most) = case.history.bounds.appended_again {
         found.unless(repeats <= most, RepeatsAreBounded, || {
@@ -139,6 +140,24 @@ fn repeated(order_id: &OrderId, story: &Story<'_>, found: &mut Findings) -> usiz
         });
     }
     repeats
+}
+
+/// Nothing is appended again and again (rule R9): a lag would feed itself.
+fn copies(case: &Case<'_>, order_id: &OrderId, story: &Story<'_>, found: &mut Findings) {
+    let mut copies = BTreeMap::<&str, usize>::new();
+    for event in story.events.iter().filter(|event| !event.injected) {
+        let redriven = event.record.header(header::REDRIVE_GROUP).is_some();
+        if !redriven && event.heading.status != OrderStatus::Pending {
+            *copies.entry(event.heading.event_id.as_str()).or_default() += 1;
+        }
+    }
+    let most = case.history.bounds.copies;
+    let most = most.unwrap_or(2 + case.interruptions());
+    for (event_id, copies) in copies {
+        found.unless(copies <= most, RepeatsAreBounded, || {
+            format!("{order_id}: {event_id} is there {copies} times, at most {most} are explained")
+        });
+    }
 }
 
 /// The headers that a repetition has too. A placement is made anew for each request under its id: at another

@@ -93,6 +93,17 @@ fn records_of_services() -> Vec<Plant> {
                 append(history, again);
             },
         },
+        Plant {
+            name: "an outcome is appended again and again",
+            breaks: Invariant::RepeatsAreBounded,
+            plant: |history| {
+                history.bounds.appended_again = None;
+                let again = record(history, LANDED, "order.paid").clone();
+                for _ in 0..2 + history.interruptions.len() {
+                    append(history, again.clone());
+                }
+            },
+        },
     ]
 }
 
