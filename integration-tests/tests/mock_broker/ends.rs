@@ -19,7 +19,9 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const SERVICES: [&str; 5] = ["order", "stock", "payment", "shipping", "webhook"];
+const SERVICES: [&str; 6] = [
+    "order", "stock", "email", "payment", "shipping", "webhook",
+];
 
 /// How often each service is ended.
 fn rounds() -> u64 {

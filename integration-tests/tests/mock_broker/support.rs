@@ -10,15 +10,16 @@ use rdkafka::producer::DefaultProducerContext;
 use tempfile::TempDir;
 
 /// Longest time from a signal, or from an error for good, to the end of a process.
-pub(crate) const END: Duration = Duration::from_secs(15);
+pub(crate) const END: Duration = Duration::from_secs(30);
 
 const PARTITIONS: i32 = 3;
 
 /// Of the services that are started on it.
-const GROUPS: [&str; 6] = [
+const GROUPS: [&str; 7] = [
     "order",
     "orders-view",
     "stock",
+    "email",
     "payment",
     "shipping",
     "webhook",
@@ -88,6 +89,7 @@ impl Mock {
         self.started += 1;
         let folder = self.folder.path();
         let database = format!("sqlite://{}/{service}.db", folder.display());
+        let mail = folder.join("mail").display().to_string();
         let output = folder.join(format!("{service}-{}.log", self.started));
         let settings = BTreeMap::from(
             [
@@ -98,6 +100,7 @@ impl Mock {
                 ("KAFKA_SESSION_TIMEOUT", "6s".to_owned()),
                 ("KAFKA_DELIVERY_TIMEOUT", "2s".to_owned()),
                 ("DATABASE_URL", database),
+                ("EMAIL_FOLDER", mail),
                 ("HTTP_ADDRESS", "127.0.0.1".to_owned()),
                 ("HTTP_PORT", "0".to_owned()),
                 ("LOG_LEVEL", "info".to_owned()),
