@@ -271,6 +271,9 @@ impl Place {
     pub(super) async fn told_to_leave(&self) {
         loop {
             self.leave.notified().await;
+            // The sockets are looked at once more: where this process was held up, all have rested for long, and the
+            // next request may be here without anybody having seen it.
+            tokio::task::yield_now().await;
             if let Phase::Rest { ticket, .. } = *self.phase()
                 && self.queue.line().is_told(ticket)
             {

@@ -8,10 +8,11 @@ use std::sync::{
 use std::time::Duration;
 
 use service_runtime::http::HttpConfig;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::support::{Client, Server};
+use crate::support::{Client, DEADLINE, Server};
 
 async fn with_places(max_connections: usize) -> Server {
     Server::start(HttpConfig {
@@ -47,8 +48,7 @@ async fn a_connection_that_is_always_at_work_ends_after_an_answer_when_others_wa
     panic!("the connection was never told to close");
 }
 
-/// Sends the next request before it reads the answer to the last one, until it is over: at no moment is there nothing
-/// to do for it. What it sent behind the last answer of a connection was not taken up (RFC 9112, 9.6).
+/// Sends the next request before it reads the answer to the last one, until it is over, and so hardly ever rests. What it sent behind the last answer of a connection was not taken up (RFC 9112, 9.6).
 async fn keep_busy(server: SocketAddr, over: Arc<AtomicBool>, told: Arc<AtomicUsize>) {
     let mut client = Client::connect(server).await;
     client.get("/items/1").await;
@@ -81,6 +81,30 @@ async fn a_probe_is_answered_though_busy_clients_have_all_places() {
     over.store(true, Ordering::Relaxed);
     clients.join_all().await;
     assert!(told.load(Ordering::Relaxed) > 0);
+}
+
+/// The server does not run for a while, again and again; its clients, on a thread of their own, do.
+#[tokio::test]
+async fn a_server_that_was_held_up_cuts_off_nobody_whose_request_is_here() {
+    const PLACES: usize = 4;
+    let server = with_places(PLACES).await;
+    let (over, told) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let (address, is_over) = (server.address, Arc::clone(&over));
+    let clients = tokio::task::spawn_blocking(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let mut clients = JoinSet::new();
+        for _ in 0..=PLACES {
+            let (over, told) = (Arc::clone(&is_over), Arc::clone(&told));
+            clients.spawn_on(keep_busy(address, over, told), runtime.handle());
+        }
+        runtime.block_on(clients.join_all());
+    });
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(300));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    timeout(DEADLINE, clients).await.unwrap().unwrap();
 }
 
 #[tokio::test]
