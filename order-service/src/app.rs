@@ -109,6 +109,7 @@ impl App {
         QuerySide::new(QueryParts {
             storage: self.storage.clone(),
             longest_wait: self.config.answer_within(),
+            patience: query::PATIENCE,
             seats: Arc::clone(&self.seats),
             // Streams must not use up the connections.
             stream_seats: Arc::new(Semaphore::new(

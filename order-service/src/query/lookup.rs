@@ -25,6 +25,8 @@ pub(super) struct Lookup {
     pub(super) waiters: Waiters,
     /// No wait is longer, whatever was wished.
     pub(super) longest_wait: Duration,
+    /// How long a request waits that does not say.
+    pub(super) patience: Duration,
     /// One for each request that waits.
     pub(super) seats: Arc<Semaphore>,
     /// Feeds the streams of all orders.
@@ -52,7 +54,8 @@ impl Lookup {
         order_id: OrderId,
         wish: Wish,
     ) -> Result<Option<OrderView>, LookupError> {
-        let deadline = Instant::now() + wish.wait.min(self.longest_wait);
+        let wait = wish.wait.unwrap_or(self.patience);
+        let deadline = Instant::now() + wait.min(self.longest_wait);
         let view = store::find(&self.storage, order_id).await?;
         if self.is_over(view.as_ref(), wish, deadline) {
             return Ok(view);

@@ -34,6 +34,10 @@ use waiting::Waiters;
 /// Name of the participant that folds the log into the read model.
 pub const PARTICIPANT: &str = "orders-view";
 
+/// How long an order that is not in the read model is waited for when the request does not say: it was
+/// perhaps placed a moment ago.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the query side is made of.
 #[derive(Debug)]
 pub struct QueryParts {
@@ -41,6 +45,8 @@ pub struct QueryParts {
     pub storage: Storage,
     /// No request waits longer, whatever it wishes: shorter than the server's own limit.
     pub longest_wait: Duration,
+    /// How long a request waits for an order that it does not find, and does not say so: [`PATIENCE`].
+    pub patience: Duration,
     /// One for each request that waits; when they are taken, the next one is answered with 503.
     pub seats: Arc<Semaphore>,
     /// One for each stream; likewise.
@@ -74,6 +80,7 @@ impl QuerySide {
                 waiters,
                 hub,
                 longest_wait: parts.longest_wait,
+                patience: parts.patience,
                 seats: parts.seats,
                 stream_seats: parts.stream_seats,
                 shutdown: parts.shutdown,

@@ -9,17 +9,14 @@ use super::parameters::{BadParameter, bad, single, status_of};
 
 /// Longest `wait`.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
-/// How long an order that is not in the read model is waited for when the request does not say: it was
-/// perhaps placed a moment ago.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Any end has this rank.
 const END: i64 = OrderStatus::Shipped.rank();
 
 /// What a request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wish {
-    /// How long at most.
-    pub(super) wait: Duration,
+    /// How long at most; without it as long as the service has patience.
+    pub(super) wait: Option<Duration>,
     /// An order of this rank or a higher one is answered at once; every end is.
     pub(super) rank: i64,
 }
@@ -28,7 +25,7 @@ impl Wish {
     /// Any state.
     pub(super) fn any() -> Self {
         Self {
-            wait: PATIENCE,
+            wait: None,
             rank: 0,
         }
     }
@@ -43,7 +40,7 @@ impl Wish {
         match (wait, rank) {
             (None, None) => Ok(Self::any()),
             (None, Some(_)) => Err(bad("until", "needs wait, such as wait=5s")),
-            (Some(wait), rank) => Ok(Self {
+            (wait, rank) => Ok(Self {
                 wait,
                 rank: rank.unwrap_or(END),
             }),
@@ -77,16 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wish_any_state_is_answered_and_a_missing_order_waited_for_a_second() {
+    fn without_a_wish_any_state_is_answered_and_a_missing_order_waited_for_with_patience() {
         let wish = wish(&[("unknown", "x")]).unwrap();
-        assert_eq!(wish.wait, Duration::from_secs(1));
+        assert_eq!(wish.wait, None);
         assert!(wish.is_met_by(OrderStatus::Pending));
     }
 
     #[test]
     fn a_wait_alone_is_for_an_end() {
         let wish = wish(&[("wait", "5s")]).unwrap();
-        assert_eq!(wish.wait, Duration::from_secs(5));
+        assert_eq!(wish.wait, Some(Duration::from_secs(5)));
         for status in OrderStatus::ALL {
             assert_eq!(wish.is_met_by(status), status.is_terminal(), "{status}");
         }
@@ -104,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_longest_wait_is_30_seconds() {
-        assert_eq!(wish(&[("wait", "30s")]).unwrap().wait, MAX_WAIT);
+        assert_eq!(wish(&[("wait", "30s")]).unwrap().wait, Some(MAX_WAIT));
         let error = wish(&[("wait", "30001ms")]).unwrap_err();
         assert_eq!(error, bad("wait", "must be at most 30s"));
     }

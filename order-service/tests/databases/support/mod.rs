@@ -47,6 +47,8 @@ pub(crate) const STREAM_SEATS: usize = 3;
 /// What differs between tests.
 pub(crate) struct Setup {
     pub(crate) answer_within: Duration,
+    /// How long a request waits for an order that is not in the read model.
+    pub(crate) patience: Duration,
     /// Whether the database is there from the start.
     pub(crate) database_ready: bool,
     /// How many requests there may be at a time.
@@ -57,6 +59,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             answer_within: Duration::from_secs(10),
+            patience: query::PATIENCE,
             database_ready: true,
             max_in_flight: HttpConfig::default().max_in_flight,
         }
@@ -112,6 +115,7 @@ impl Service {
         let query = QuerySide::new(QueryParts {
             storage: storage.clone(),
             longest_wait: setup.answer_within,
+            patience: setup.patience,
             seats: Arc::clone(&seats),
             stream_seats: Arc::clone(&stream_seats),
             shutdown: shutdown.clone(),
