@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::support::{Manner, Request, Service, Setup};
 
 /// How long the broker takes for an acknowledgement, and how many orders may wait for one: the capacity.
-const ACKNOWLEDGEMENT: Duration = Duration::from_millis(400);
+const ACKNOWLEDGEMENT: Duration = Duration::from_millis(800);
 const AT_A_TIME: usize = 8;
 
 pub(crate) fn tests() -> Vec<Test> {

@@ -13,9 +13,9 @@ use tokio::task::block_in_place;
 use crate::support::{Source, World, options, parts};
 
 /// How long the rebuild waits for SQLite's lock in one attempt.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Longer than one attempt, shorter than all of them.
-const BUSY: Duration = Duration::from_millis(1_000);
+const BUSY: Duration = Duration::from_secs(3);
 /// A rebuild that has written nothing for so long renews its claim.
 const RENEWAL: Duration = Duration::from_millis(5_100);
 

@@ -74,14 +74,21 @@ impl Broker {
         running
     }
 
-    /// Appends an event as another service does.
-    pub(crate) async fn append(&self, event: &OrderEvent) {
+    /// Appends events as other services do, in this order and with no time between them.
+    pub(crate) async fn append(&self, events: &[OrderEvent]) {
         let encoder = Encoder {
             writer: "test".to_owned(),
             type_id: None,
         };
-        let encoded = encoder.encode(event, jiff::Timestamp::now(), None).unwrap();
-        self.produce(&NewRecord::event("orders", &encoded)).await;
+        let enqueue = |event: &OrderEvent| {
+            let encoded = encoder.encode(event, jiff::Timestamp::now(), None).unwrap();
+            let record = NewRecord::event("orders", &encoded);
+            self.producer.enqueue(&record).unwrap()
+        };
+        let deliveries: Vec<_> = events.iter().map(enqueue).collect();
+        for delivery in deliveries {
+            delivery.await.unwrap();
+        }
     }
 
     pub(crate) async fn produce(&self, record: &NewRecord) {
