@@ -1,13 +1,13 @@
 //! What is dead-lettered, and when nothing may be: a whole participant on librdkafka's mock cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
 use base_domains::{OrderId, OrderStatus, home_partition};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use service_runtime::database::Tx;
+use service_runtime::database::{Database, DatabaseError, Tx};
 use service_runtime::kafka::{
     EventProducer as _, KafkaProducer, LoopError, NewRecord, Record, dlt, group_lag, read_all,
 };
@@ -15,11 +15,12 @@ use service_runtime::lifecycle::Shutdown;
 use service_runtime::participant::{
     Change, DecideError, Decider, Decision, Participant, ParticipantSettings, Parts,
 };
+use sqlx::AssertSqlSafe;
 use test_support::{Test, TestDatabase, test};
 use tokio::task::JoinHandle;
 
 use crate::participant::{DEADLINE, PARTITIONS, World, ended, event, world};
-use crate::support::eventually;
+use crate::support::{eventually, eventually_within, execute, number};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -35,57 +36,76 @@ pub(crate) fn tests() -> Vec<Test> {
 
 const LETTERS: &str = "orders.stock.dlt";
 const LIMIT: u32 = 20;
+/// For thousands of records beside other tests.
+const LONG: Duration = Duration::from_secs(120);
 
-/// What was decided about, in the order of the calls, and whether anything can be.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(OrderId, OrderStatus)>>>, Arc<AtomicBool>);
+/// Keeps what was decided, in the order of the calls and with what else is committed then, so that a
+/// transaction that was repeated counts once. Says whether anything can be decided.
+#[derive(Clone)]
+struct Seen {
+    broken: Arc<AtomicBool>,
+    calls: Arc<AtomicI64>,
+    database: Database,
+}
 
 impl Decider for Seen {
     async fn decide(
         &self,
-        _: &mut Tx,
+        tx: &mut Tx,
         changes: &[Change<'_>],
     ) -> Result<Vec<Decision>, DecideError> {
-        let decide = |_: &Change<'_>| {
-            if self.1.load(SeqCst) {
-                return Decision::Failed {
-                    code: "unknown_schema",
-                    reason: "é".repeat(1_000_000),
-                };
-            }
-            Decision::Done
-        };
-        let decisions: Vec<Decision> = changes.iter().map(decide).collect();
-        if !self.1.load(SeqCst) {
-            let seen = changes
-                .iter()
-                .map(|change| (change.order_id(), change.status));
-            self.0.lock().unwrap().extend(seen);
+        if self.broken.load(SeqCst) {
+            let failed = Decision::Failed {
+                code: "unknown_schema",
+                reason: "é".repeat(1_000_000),
+            };
+            return Ok(vec![failed; changes.len()]);
         }
-        Ok(decisions)
+        let row = |change: &Change<'_>| {
+            let (call, order_id) = (self.calls.fetch_add(1, SeqCst), change.order_id());
+            format!("({call}, '{order_id}', '{}')", change.status)
+        };
+        let rows: Vec<String> = changes.iter().map(row).collect();
+        let insert = format!("INSERT INTO seen VALUES {}", rows.join(", "));
+        let inserted = sqlx::query(AssertSqlSafe(insert)).execute(&mut **tx).await;
+        inserted.map_err(DatabaseError::from)?;
+        Ok(vec![Decision::Done; changes.len()])
     }
 }
 
 impl Seen {
-    fn broken() -> Self {
-        let seen = Self::default();
-        seen.1.store(true, SeqCst);
+    async fn new(world: &World) -> Self {
+        let create = "CREATE TABLE seen (call BIGINT, order_id TEXT, status TEXT)";
+        execute(&world.database, create).await;
+        Self {
+            broken: Arc::default(),
+            calls: Arc::default(),
+            database: world.database.clone(),
+        }
+    }
+
+    async fn broken(world: &World) -> Self {
+        let seen = Self::new(world).await;
+        seen.broken.store(true, SeqCst);
         seen
     }
 
     fn mend(&self) {
-        self.1.store(false, SeqCst);
+        self.broken.store(false, SeqCst);
     }
 
-    fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
+    async fn count(&self) -> usize {
+        let count = number(&self.database, "SELECT COUNT(*) FROM seen").await;
+        usize::try_from(count).unwrap()
     }
 
-    /// What each order went through.
-    fn stories(&self) -> BTreeMap<OrderId, Vec<OrderStatus>> {
+    /// What each order went through, by its id.
+    async fn stories(&self) -> BTreeMap<String, Vec<String>> {
+        let rows = sqlx::query_as("SELECT order_id, status FROM seen ORDER BY call");
+        let rows: Vec<(String, String)> = rows.fetch_all(self.database.pool()).await.unwrap();
         let mut stories: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (order_id, status) in self.0.lock().unwrap().iter() {
-            stories.entry(*order_id).or_default().push(*status);
+        for (order_id, status) in rows {
+            stories.entry(order_id).or_default().push(status);
         }
         stories
     }
@@ -138,8 +158,16 @@ impl World {
         said().unwrap()
     }
 
+    /// The dead letter of each record; there may be copies of it, of work that was repeated.
     async fn letters(&self) -> Vec<Record> {
-        read_all(&self.kafka, LETTERS, DEADLINE).await.unwrap()
+        let mut letters = read_all(&self.kafka, LETTERS, DEADLINE).await.unwrap();
+        let mut seen = BTreeSet::new();
+        let place = |letter: &Record| {
+            [dlt::ORIGINAL_PARTITION, dlt::ORIGINAL_OFFSET]
+                .map(|name| header(letter, name).to_vec())
+        };
+        letters.retain(|letter| seen.insert(place(letter)));
+        letters
     }
 
     /// The offsets that are committed, and those where the log ends.
@@ -233,7 +261,8 @@ async fn of_ten_thousand_records_the_good_ones_are_decided_in_order_and_the_garb
         OrderStatus::Paid,
     ];
     const ORDERS: usize = 3_300;
-    let (world, seen) = (world(database).await, Seen::default());
+    let world = world(database).await;
+    let seen = Seen::new(&world).await;
     let running = world.reading(
         &seen,
         ParticipantSettings::for_group("stock").dead_letter_limit,
@@ -254,17 +283,19 @@ async fn of_ten_thousand_records_the_good_ones_are_decided_in_order_and_the_garb
     }
     assert_eq!((records.len(), bad.len()), (10_000, 100));
     world.append_all(&records).await;
-    eventually("all decisions", async || {
-        seen.count() >= STORY.len() * ORDERS
+    eventually_within(LONG, "all decisions", async || {
+        seen.count().await >= STORY.len() * ORDERS
     })
     .await;
     world.until_all_is_committed().await;
     running.end().await;
 
-    let stories = seen.stories();
+    let stories = seen.stories().await;
     assert_eq!(stories.len(), ORDERS);
     assert!(
-        stories.values().all(|story| *story == STORY),
+        stories
+            .values()
+            .all(|story| *story == STORY.map(OrderStatus::as_str)),
         "each once, and in order"
     );
     let letters: BTreeSet<Original> = world.letters().await.iter().map(original).collect();
@@ -275,7 +306,8 @@ async fn of_ten_thousand_records_the_good_ones_are_decided_in_order_and_the_garb
 async fn a_flood_of_unreadable_records_is_not_dead_lettered_but_waits_for_help(
     database: TestDatabase,
 ) {
-    let (world, seen) = (world(database).await, Seen::default());
+    let world = world(database).await;
+    let seen = Seen::new(&world).await;
     let running = world.reading(&seen, LIMIT);
     world.until_ready().await;
     let flood: Vec<NewRecord> = (0..2 * LIMIT as usize).map(garbage).collect();
@@ -302,7 +334,7 @@ async fn a_flood_of_unreadable_records_is_not_dead_lettered_but_waits_for_help(
     // They are garbage: an operator lets them through.
     let running = world.reading(&seen, 1_000);
     world.until_all_is_committed().await;
-    eventually("the good ones", async || seen.count() == 4).await;
+    eventually("the good ones", async || seen.count().await == 4).await;
     world.until_ready().await;
     running.end().await;
     let letters: BTreeSet<Original> = world.letters().await.iter().map(original).collect();
@@ -310,7 +342,8 @@ async fn a_flood_of_unreadable_records_is_not_dead_lettered_but_waits_for_help(
 }
 
 async fn decisions_that_all_fail_wait_for_a_service_that_can_decide(database: TestDatabase) {
-    let (world, seen) = (world(database).await, Seen::broken());
+    let world = world(database).await;
+    let seen = Seen::broken(&world).await;
     let running = world.reading(&seen, LIMIT);
     world.until_ready().await;
     let orders = 100;
@@ -331,11 +364,8 @@ async fn decisions_that_all_fail_wait_for_a_service_that_can_decide(database: Te
     world.until_all_is_committed().await;
     running.end().await;
     let lettered: BTreeSet<Vec<u8>> = letters.iter().filter_map(|one| one.key.clone()).collect();
-    let decided: BTreeSet<Vec<u8>> = seen
-        .stories()
-        .keys()
-        .map(|id| id.to_string().into_bytes())
-        .collect();
+    let stories = seen.stories().await;
+    let decided: BTreeSet<Vec<u8>> = stories.into_keys().map(String::into_bytes).collect();
     assert_eq!(decided.len() + lettered.len(), orders);
     assert!(decided.is_disjoint(&lettered));
     assert_eq!(world.letters().await.len(), letters.len());
@@ -377,7 +407,8 @@ async fn held_up_while(
     because: &str,
     ends: impl Fn(&World),
 ) {
-    let (mut world, seen) = (world(database).await, Seen::default());
+    let mut world = world(database).await;
+    let seen = Seen::new(&world).await;
     world.kafka.delivery_timeout = Duration::from_secs(2);
     world.producer = KafkaProducer::new(&world.kafka).unwrap();
     let running = world.reading(&seen, LIMIT);
@@ -396,22 +427,23 @@ async fn held_up_while(
     let running = world.reading(&seen, LIMIT);
     world.until_waiting(because).await;
     assert_eq!(world.offsets().await.0, before);
-    assert_eq!(seen.count(), 1, "what comes after it waits as well");
+    assert_eq!(seen.count().await, 1, "what comes after it waits as well");
 
     ends(&world);
     world.until_ready().await;
     world.until_all_is_committed().await;
     running.end().await;
     assert_eq!(
-        seen.stories()[&id(0)],
-        [OrderStatus::Pending, OrderStatus::Reserved]
+        seen.stories().await[&id(0).to_string()],
+        ["PENDING", "RESERVED"]
     );
     let letters: Vec<Original> = world.letters().await.iter().map(original).collect();
     assert_eq!(letters, [as_original(&bad)]);
 }
 
 async fn a_record_of_a_mebibyte_is_dead_lettered_with_a_short_reason(database: TestDatabase) {
-    let (world, seen) = (world(database).await, Seen::broken());
+    let world = world(database).await;
+    let seen = Seen::broken(&world).await;
     let running = world.reading(&seen, LIMIT);
     world.until_ready().await;
     let mut large = good(0, OrderStatus::Pending);

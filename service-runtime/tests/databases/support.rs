@@ -83,12 +83,23 @@ pub(crate) async fn row(database: &Database, id: &str) -> JobRow {
     rows.find(|row| row.job_id == id).expect("the job exists")
 }
 
-/// Waits until the condition holds, at most 20 seconds.
-pub(crate) async fn eventually<F>(what: &str, mut condition: impl FnMut() -> F)
+/// Waits until the condition holds, at most 40 seconds.
+pub(crate) async fn eventually<F>(what: &str, condition: impl FnMut() -> F)
 where
     F: Future<Output = bool>,
 {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    eventually_within(Duration::from_secs(40), what, condition).await;
+}
+
+/// Waits until the condition holds, at most so long.
+pub(crate) async fn eventually_within<F>(
+    limit: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) where
+    F: Future<Output = bool>,
+{
+    let deadline = Instant::now() + limit;
     while !condition().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,5 +1,6 @@
 //! A log on librdkafka's mock cluster, and the service that reads it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use serde_json::Value;
 use service_runtime::kafka::{
-    EventProducer as _, KafkaConfig, KafkaProducer, NewRecord, Record, read_all,
+    EventProducer as _, KafkaConfig, KafkaProducer, NewRecord, Record, dlt, read_all,
 };
 use service_runtime::lifecycle::{ServiceConfig as _, Shutdown};
 use test_support::TestDatabase;
@@ -78,8 +79,15 @@ impl Log {
         }
     }
 
+    /// The dead letter of each record; there may be copies of it, of work that was repeated.
     pub(crate) async fn dead_letters(&self) -> Vec<Record> {
-        read_all(&self.kafka, DEAD_LETTERS, DEADLINE).await.unwrap()
+        let letters = read_all(&self.kafka, DEAD_LETTERS, DEADLINE).await.unwrap();
+        let mut offsets = BTreeSet::new();
+        let of = |letter: &Record| letter.header(dlt::ORIGINAL_OFFSET).unwrap().to_owned();
+        let letters = letters.into_iter();
+        letters
+            .filter(|letter| offsets.insert(of(letter)))
+            .collect()
     }
 }
 
