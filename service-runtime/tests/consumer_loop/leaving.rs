@@ -22,16 +22,16 @@ async fn leaving_is_bounded_while_a_batch_hangs_and_its_records_come_again() {
     eventually("the batch", || script.attempts.load(Ordering::SeqCst) == 1).await;
     let started = Instant::now();
     member.leave().await.unwrap();
-    assert!(
-        started.elapsed() < Duration::from_secs(12),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(25), "{took:?}");
     let next = Arc::new(Script::default());
     let member = join(&cluster.config, &next);
-    eventually("the records again", || next.count() == 3).await;
+    eventually("the records again", || next.count() >= 3).await;
     member.leave().await.unwrap();
 }
+
+/// What a member without its broker would wait for.
+const SESSION: Duration = Duration::from_secs(40);
 
 /// A member that handled a record and has not committed it yet when the broker is gone: it cannot leave
 /// its group before the end of its session.
@@ -40,11 +40,11 @@ async fn uncommitted(cluster: &mut Cluster, settings: LoopSettings) -> Member {
         .config
         .extra
         .insert("auto.commit.interval.ms", "60000");
-    cluster.config.session_timeout = Duration::from_secs(9);
+    cluster.config.session_timeout = SESSION;
     produce(&cluster.config, 0, 1).await;
     let script = Arc::new(Script::default());
     let member = join_with(&cluster.config, &script, settings);
-    eventually("the record", || script.count() == 1).await;
+    eventually("the record", || script.count() >= 1).await;
     cluster.mock.broker_down(-1).unwrap();
     member
 }
@@ -64,7 +64,7 @@ async fn leaving_is_bounded_while_the_broker_is_down() {
         took >= Duration::from_secs(1),
         "the broker was not missed: {took:?}"
     );
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(took < SESSION / 2, "{took:?}");
 }
 
 /// It would wait for what runs on its blocking threads, however long that takes.
@@ -84,5 +84,5 @@ fn the_end_of_a_runtime_does_not_wait_for_a_member_whose_broker_is_gone() {
     });
     drop(runtime);
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < SESSION / 2, "{took:?}");
 }

@@ -12,22 +12,24 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use service_runtime::telemetry::{install_metrics, metrics_text};
 
-use support::{DEADLINE, MAX_BATCH, Script, cluster, eventually, join, produce};
+use support::{DEADLINE, MAX_BATCH, Script, calm_cluster, cluster, eventually, join, produce};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_member_stays_in_its_group_and_handles_its_batch_afterwards() {
-    let cluster = cluster(1);
+    let cluster = calm_cluster(1);
     produce(&cluster.config, 0, 10).await;
     let script = Arc::new(Script::default());
     script.down.store(true, Ordering::SeqCst);
     let member = join(&cluster.config, &script);
-    // With at most 200 ms between attempts this is longer than the session timeout.
-    eventually("attempts", || script.attempts.load(Ordering::SeqCst) > 40).await;
+    eventually("the batch", || script.attempts.load(Ordering::SeqCst) > 0).await;
+    let blocked = Instant::now();
+    let session = cluster.config.session_timeout;
+    eventually("a session's end", || blocked.elapsed() > session).await;
     assert_eq!(script.handled(), vec![]);
     script.down.store(false, Ordering::SeqCst);
     eventually("effect", || script.count() >= 10).await;
@@ -50,9 +52,8 @@ async fn partitions_that_come_to_a_blocked_member_are_paused_and_lose_nothing() 
     // Both at once, so that neither ever had, and paused, what the other has.
     let one = join(&cluster.config, &first);
     let other = join(&cluster.config, &second);
-    let checked = |script: &Script| script.checked.lock().unwrap().len();
     eventually("two partitions each", || {
-        (checked(&first), checked(&second)) == (2, 2)
+        (first.owned(), second.owned()) == (2, 2)
     })
     .await;
     for partition in 0..4 {
@@ -65,7 +66,7 @@ async fn partitions_that_come_to_a_blocked_member_are_paused_and_lose_nothing() 
     .await;
 
     other.leave().await.unwrap();
-    eventually("the other's partitions", || checked(&first) == 4).await;
+    eventually("the other's partitions", || first.owned() == 4).await;
     let so_far = attempts(&first);
     eventually("further attempts", || attempts(&first) > so_far + 20).await;
     let largest = first.largest_batch.load(Ordering::SeqCst);
@@ -110,7 +111,7 @@ async fn a_batch_that_was_not_finished_comes_again_to_the_next_member() {
     produce(&cluster.config, 0, 5).await;
     let script = Arc::new(Script::default());
     let member = join(&cluster.config, &script);
-    eventually("the first batch", || script.count() == 5).await;
+    eventually("the first batch", || script.count() >= 5).await;
     script.stop.store(true, Ordering::SeqCst);
     produce(&cluster.config, 0, 5).await;
     let ended = tokio::time::timeout(DEADLINE, member.running)
@@ -138,7 +139,7 @@ async fn an_idle_member_is_not_ready_for_as_long_as_it_may_not_read() {
     produce(&cluster.config, 0, 3).await;
     let script = Arc::new(Script::default());
     let member = join(&cluster.config, &script);
-    eventually("the records", || script.count() == 3).await;
+    eventually("the records", || script.count() >= 3).await;
     assert_eq!(member.reason(), None);
 
     let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 100];
@@ -157,7 +158,7 @@ async fn an_idle_member_is_not_ready_for_as_long_as_it_may_not_read() {
     cluster.mock.clear_request_errors(fetch);
     eventually("a member that is ready", || member.reason().is_none()).await;
     produce(&cluster.config, 0, 2).await;
-    eventually("the next records", || script.count() == 5).await;
+    eventually("the next records", || script.count() >= 5).await;
     let all: Vec<(i32, i64)> = (0..5).map(|offset| (0, offset)).collect();
     assert_eq!(script.handled(), all, "each once");
     member.leave().await.unwrap();
@@ -170,7 +171,7 @@ async fn a_partition_starts_where_the_handler_says() {
     produce(&cluster.config, 0, 10).await;
     let script = Arc::new(Script::default());
     let member = join(&cluster.config, &script);
-    eventually("all", || script.count() == 10).await;
+    eventually("all", || script.count() >= 10).await;
     member.leave().await.unwrap();
 
     let restored = Arc::new(Script::default());
@@ -194,7 +195,7 @@ async fn a_replay_that_ends_early_leaves_the_committed_offset_where_it_was() {
     produce(&cluster.config, 0, 30).await;
     let script = Arc::new(Script::default());
     let member = join(&cluster.config, &script);
-    eventually("all", || script.count() == 30).await;
+    eventually("all", || script.count() >= 30).await;
     member.leave().await.unwrap();
 
     let restored = Arc::new(Script::default());

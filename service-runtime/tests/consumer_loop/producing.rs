@@ -10,13 +10,13 @@ use crate::support::{cluster, to_partition};
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_that_comes_too_late_is_an_unknown_result() {
     let mut cluster = cluster(1);
-    cluster.config.delivery_timeout = Duration::from_millis(1500);
+    cluster.config.delivery_timeout = Duration::from_secs(4);
     let producer = KafkaProducer::new(&cluster.config).unwrap();
     let first = to_partition(0, "quick");
     producer.enqueue(&first).unwrap().await.unwrap();
     cluster
         .mock
-        .broker_round_trip_time(1, Duration::from_secs(4))
+        .broker_round_trip_time(1, Duration::from_secs(10))
         .unwrap();
     let slow = to_partition(0, "slow");
     let error = producer.enqueue(&slow).unwrap().await.unwrap_err();

@@ -25,8 +25,8 @@ use service_runtime::kafka::{EventProducer, KafkaProducer, ProduceError};
 use service_runtime::telemetry::{install_metrics, metrics_text};
 
 use crate::support::{
-    Cluster, Member, Script, cluster, cluster_of, committed, eventually, join, produce,
-    to_partition,
+    Cluster, Member, Script, calm_cluster, cluster, cluster_of, committed, eventually, join,
+    produce, to_partition,
 };
 
 /// A member that has read one record, of a group that commits often.
@@ -34,7 +34,7 @@ async fn reading(cluster: &Cluster) -> (Arc<Script>, Member) {
     produce(&cluster.config, 0, 1).await;
     let script = Arc::new(Script::default());
     let member = join(&cluster.config, &script);
-    eventually("the first record", || script.count() == 1).await;
+    eventually("the first record", || script.count() >= 1).await;
     (script, member)
 }
 
@@ -61,13 +61,13 @@ async fn a_group_that_cannot_be_joined_at_once_is_joined_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_be_fetched_for_a_while_is_read_on_and_each_record_once() {
-    let cluster = cluster(1);
+    let cluster = calm_cluster(1);
     let (script, member) = reading(&cluster).await;
     for error in [OTHER_LEADER, STORAGE, TIMED_OUT] {
         cluster.mock.request_errors(Fetch, &[error; 3]);
         produce(&cluster.config, 0, 1).await;
     }
-    eventually("the rest", || script.count() == 4).await;
+    eventually("the rest", || script.count() >= 4).await;
     let all: Vec<(i32, i64)> = (0..4).map(|offset| (0, offset)).collect();
     assert_eq!(script.handled(), all);
     assert_eq!(script.checked.lock().unwrap().len(), 1, "no rebalance");
@@ -84,7 +84,7 @@ async fn a_commit_that_fails_is_counted_and_made_up_for_by_the_next_one() {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0, |count| count.parse::<u64>().unwrap())
     };
-    let cluster = cluster(1);
+    let cluster = calm_cluster(1);
     let (script, member) = reading(&cluster).await;
     for (n, error) in [LOADING, OTHER_COORDINATOR, NO_COORDINATOR, TIMED_OUT]
         .into_iter()
@@ -93,12 +93,12 @@ async fn a_commit_that_fails_is_counted_and_made_up_for_by_the_next_one() {
         // More than librdkafka tries again by itself.
         cluster.mock.request_errors(OffsetCommit, &[error; 4]);
         produce(&cluster.config, 0, 1).await;
-        eventually("the record", || script.count() == n + 2).await;
+        eventually("the record", || script.count() >= n + 2).await;
     }
     eventually("a failed commit", || failures() > 0).await;
     cluster.mock.clear_request_errors(OffsetCommit);
     produce(&cluster.config, 0, 1).await;
-    eventually("the last record", || script.count() == 6).await;
+    eventually("the last record", || script.count() >= 6).await;
     assert_eq!(script.checked.lock().unwrap().len(), 1, "no rebalance");
     member.leave().await.unwrap();
     assert_eq!(committed(&cluster).await, Some(6));
@@ -167,7 +167,7 @@ async fn a_partition_whose_leader_changes_goes_on_with_the_next_one_in_order() {
     for (n, delivery) in deliveries.into_iter().enumerate() {
         assert_eq!(delivery.await.unwrap().offset, n as i64 + 1, "in order");
     }
-    eventually("all records", || script.count() == 21).await;
+    eventually("all records", || script.count() >= 21).await;
     let all: Vec<(i32, i64)> = (0..21).map(|offset| (0, offset)).collect();
     assert_eq!(script.handled(), all, "each once");
     member.leave().await.unwrap();
@@ -190,7 +190,7 @@ async fn a_record_that_too_few_replicas_took_is_appended_when_there_are_enough()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_too_few_replicas_take_for_too_long_is_an_unknown_result() {
     let mut cluster = cluster(1);
-    cluster.config.delivery_timeout = Duration::from_millis(1500);
+    cluster.config.delivery_timeout = Duration::from_secs(4);
     for error in [FEW_REPLICAS, FEW_REPLICAS_AFTER_APPEND] {
         let producer = KafkaProducer::new(&cluster.config).unwrap();
         cluster.mock.request_errors(Produce, &[error; 1000]);

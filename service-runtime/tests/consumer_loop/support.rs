@@ -1,5 +1,6 @@
 //! A mock cluster, members of a group with scripted handlers, and waiting with a deadline.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(crate) const MAX_BATCH: usize = 10;
 pub(crate) struct Script {
     pub(crate) handled: Mutex<Vec<(i32, i64)>>,
     pub(crate) checked: Mutex<Vec<Assigned>>,
+    /// Partitions that it has now.
+    pub(crate) owned: Mutex<BTreeSet<i32>>,
     pub(crate) attempts: AtomicUsize,
     pub(crate) largest_batch: AtomicUsize,
     pub(crate) down: AtomicBool,
@@ -42,6 +45,7 @@ struct Scripted(Arc<Script>);
 impl BatchHandler for Scripted {
     async fn check(&mut self, assigned: &Assigned) -> Result<Start, Interruption> {
         self.0.checked.lock().unwrap().push(*assigned);
+        self.0.owned.lock().unwrap().insert(assigned.partition);
         Ok(match *self.0.read_from.lock().unwrap() {
             Some(offset) => Start::At(offset),
             None => Start::Committed,
@@ -75,6 +79,10 @@ impl BatchHandler for Scripted {
     fn may_commit(&self, _: i32) -> bool {
         !self.0.keep_committed.load(Ordering::SeqCst)
     }
+
+    fn revoked(&mut self, partition: i32) {
+        self.0.owned.lock().unwrap().remove(&partition);
+    }
 }
 
 impl Script {
@@ -86,6 +94,10 @@ impl Script {
 
     pub(crate) fn count(&self) -> usize {
         self.handled.lock().unwrap().len()
+    }
+
+    pub(crate) fn owned(&self) -> usize {
+        self.owned.lock().unwrap().len()
     }
 }
 
@@ -109,6 +121,13 @@ pub(crate) fn cluster_of(brokers: i32, partitions: i32) -> Cluster {
     config.delivery_timeout = Duration::from_secs(5);
     config.extra.insert("auto.commit.interval.ms", "100");
     Cluster { mock, config }
+}
+
+/// Whose members are not expelled when their machine stands still for some seconds, and keep others waiting longer.
+pub(crate) fn calm_cluster(partitions: i32) -> Cluster {
+    let mut cluster = cluster(partitions);
+    cluster.config.session_timeout = Duration::from_secs(10);
+    cluster
 }
 
 pub(crate) struct Member {
