@@ -30,12 +30,22 @@ pub(crate) fn tests() -> Vec<Test> {
 
 const ORDER: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
+/// For answers that arrive.
+const LONG: Duration = Duration::from_secs(20);
+/// For those that do not.
+const SHORT: Duration = Duration::from_secs(1);
+
 fn gateway(base: &str, token: Option<&str>) -> HttpGateway {
+    waiting(base, token, LONG)
+}
+
+/// Waits so long for an answer.
+fn waiting(base: &str, token: Option<&str>, timeout: Duration) -> HttpGateway {
     HttpGateway::new(&HttpSettings {
         url: base.to_owned().into(),
         token: token.map(|token| token.to_owned().into()),
-        connect_timeout: Duration::from_secs(5),
-        timeout: Duration::from_millis(300),
+        connect_timeout: LONG,
+        timeout,
     })
     .unwrap()
 }
@@ -83,12 +93,17 @@ async fn every_attempt_has_the_same_key_and_only_an_answer_ends_them(database: T
         Say(402, r#"{"reason":"no_funds"}"#),
     ])
     .await;
-    let handler = world.handler(Charge, gateway(&format!("http://{}", stub.address), None));
+    let base = format!("http://{}", stub.address);
+    let handler = world.handler(Charge, gateway(&base, None));
+    let impatient = world.handler(Charge, waiting(&base, None, SHORT));
     let order = order(1_000);
     world
         .read(&[event(base_domains::OrderStatus::Reserved, &order)])
         .await;
-    for error in ["no answer in time", "the gateway answered 500"] {
+    for (handler, error) in [
+        (&impatient, "no answer in time"),
+        (&handler, "the gateway answered 500"),
+    ] {
         let job = world.lease(Charge, &order).await.unwrap();
         let result = handler.run(&job).await;
         let error = error.to_owned();
@@ -162,7 +177,11 @@ async fn a_success_that_is_not_told_to_the_end_as_json_is_no_answer() {
     ];
     for (reply, error) in replies {
         let stub = Stub::start(&[reply.clone(), reply.clone()]).await;
-        let gateway = gateway(&format!("http://{}", stub.address), None);
+        let patience = match reply {
+            Reply::Stall => SHORT,
+            _ => LONG,
+        };
+        let gateway = waiting(&format!("http://{}", stub.address), None, patience);
         let error = Unknown(error.to_owned());
         let submitted = gateway.submit(&request(Charge)).await;
         assert_eq!(submitted, Err(error.clone()), "{reply:?}");
@@ -210,7 +229,8 @@ async fn credentials_are_sent_and_never_told() {
         .collect();
     // RFC 7617: base64 of `shop:hunter2`.
     assert_eq!(sent, ["Basic c2hvcDpodW50ZXIy", "Bearer sesame"]);
-    let error = by_password.submit(&request(Charge)).await.unwrap_err();
+    let impatient = waiting(&base, None, SHORT);
+    let error = impatient.submit(&request(Charge)).await.unwrap_err();
     let shown = format!("{by_password:?} {by_token:?} {error} {error:?}");
     assert!(
         !shown.contains("hunter2") && !shown.contains("sesame"),

@@ -172,15 +172,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_announces_first_and_stops_work_after_the_delay() {
+        // The signal is there already: whoever is late sees the delay longer, never shorter.
+        let start = Instant::now();
         let code = run(&SHORT, &[TERMINATE], async |shutdown: Shutdown| {
             shutdown.announced().await;
-            let start = Instant::now();
             anyhow::ensure!(!shutdown.is_cancelled());
             shutdown.cancelled().await;
-            anyhow::ensure!(start.elapsed() >= SHORT.shutdown_delay / 2);
             Ok(())
         });
         assert_eq!(code.await, CLEAN);
+        assert!(start.elapsed() >= SHORT.shutdown_delay);
     }
 
     #[tokio::test]

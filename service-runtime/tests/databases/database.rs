@@ -59,7 +59,7 @@ async fn a_transaction_that_froze_loses_its_row_locks(database: TestDatabase) {
     execute(&fresh.database, "CREATE TABLE t (a BIGINT)").await;
     execute(&fresh.database, "INSERT INTO t VALUES (1)").await;
     let mut config = fresh.config.clone();
-    config.statement_timeout = Duration::from_millis(200);
+    config.statement_timeout = Duration::from_secs(2);
     let impatient = Database::open(&config).unwrap();
     let mut frozen = impatient.begin().await.unwrap();
     frozen.execute("UPDATE t SET a = 2").await.unwrap();
@@ -189,7 +189,7 @@ async fn add_one(database: &Database) {
 async fn a_writer_that_waits_too_long_is_told_to_try_again(database: TestDatabase) {
     let fresh = Fresh::empty(database).await;
     let mut config = fresh.config.clone();
-    config.acquire_timeout = Duration::from_millis(50);
+    config.acquire_timeout = Duration::from_secs(1);
     let database = Database::open(&config).unwrap();
     let same_process = database.begin().await.unwrap();
     let error = database.begin().await.unwrap_err();

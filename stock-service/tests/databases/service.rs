@@ -200,7 +200,8 @@ async fn a_database_that_vanished_does_not_hold_the_end_back(database: TestDatab
     proxy.vanish_at("INSERT INTO stock");
     let running = Running::start(config).await;
     eventually("the outage", async || proxy.has_vanished()).await;
-    let stopped = tokio::time::timeout(Duration::from_secs(10), running.stop()).await;
+    // Less than seeding may take, which is what it would wait for.
+    let stopped = tokio::time::timeout(Duration::from_secs(20), running.stop()).await;
     assert!(stopped.is_ok(), "the service does not end");
 }
 

@@ -175,7 +175,7 @@ async fn a_receiver_that_is_gone_disables_its_webhook(database: TestDatabase) {
 }
 
 async fn a_receiver_that_does_not_answer_is_tried_again(database: TestDatabase) {
-    let world = World::new(database, &[("WEBHOOK_TIMEOUT", "200ms")]).await;
+    let world = World::new(database, &[("WEBHOOK_TIMEOUT", "2s")]).await;
     let silent = Receiver::start(&[]).await;
     silent.answer(false);
     // No resolver asks for a label of 64 characters.
