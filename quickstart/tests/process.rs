@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Ends the demo if a test fails before it does.
+/// Ends the demo if a test fails before it does. What must not hold its end back would take a minute.
 struct Demo(Child);
 
 impl Drop for Demo {
@@ -21,6 +21,8 @@ fn demo(arguments: &[&str]) -> Demo {
     let program = env!("CARGO_BIN_EXE_quickstart");
     let command = Command::new(program)
         .args(arguments)
+        .env("KAFKA_SESSION_TIMEOUT", "60s")
+        .env("HTTP_DRAIN_TIMEOUT", "60s")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
@@ -45,7 +47,7 @@ const ANY_PORTS: [&str; 14] = [
 ];
 
 #[tokio::test]
-async fn the_banners_order_is_accepted_and_ctrl_c_ends_the_demo_within_five_seconds() {
+async fn the_banners_order_is_accepted_and_ctrl_c_ends_the_demo_without_waiting_for_clients() {
     let mut demo = demo(&ANY_PORTS);
     let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
     // The pipe ends when the process does, so this ends too.
@@ -86,11 +88,8 @@ async fn the_banners_order_is_accepted_and_ctrl_c_ends_the_demo_within_five_seco
     lines.for_each(drop);
     let status = demo.0.wait().unwrap();
     assert_eq!(status.code(), Some(0));
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(25), "{took:?}");
 }
 
 #[test]
