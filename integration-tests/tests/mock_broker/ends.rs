@@ -19,9 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const SERVICES: [&str; 6] = [
-    "order", "stock", "email", "payment", "shipping", "webhook",
-];
+const SERVICES: [&str; 6] = ["order", "stock", "email", "payment", "shipping", "webhook"];
 
 /// How often each service is ended.
 fn rounds() -> u64 {

@@ -85,7 +85,10 @@ impl Service {
     }
 
     pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
-        let database = Database::open(&DatabaseConfig::new(database.url())).unwrap();
+        let mut config = DatabaseConfig::new(database.url());
+        // On a busy machine a new connection takes its time, and an answer 503 would hide what is asked.
+        config.acquire_timeout = DEADLINE;
+        let database = Database::open(&config).unwrap();
         database.migrate(&[&MIGRATIONS]).await.unwrap();
         let storage = Storage::new();
         if setup.database_ready {
@@ -152,7 +155,7 @@ impl Service {
     /// Waits until exactly this many requests wait for an order.
     pub(crate) async fn waiting(&self, requests: usize) {
         let taken = || SEATS - self.seats.available_permits() == requests;
-        eventually("requests that wait", taken).await;
+        eventually(&format!("{requests} requests that wait"), taken).await;
     }
 }
 
