@@ -184,6 +184,14 @@ async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
     for story in world.system.log.orders().await.values() {
         *ends.entry(story.status()).or_default() += 1;
     }
+    let gateway = &history.databases.gateway;
+    let entries = |operation| {
+        gateway
+            .iter()
+            .filter(|one| one.operation == operation)
+            .count()
+    };
+    let (charges, refunds) = (entries("charge"), entries("refund"));
     let mails = &history.mails;
     let told = &history.webhooks[0].told;
     let told_of: BTreeSet<_> = told.iter().map(|told| &told.id).collect();
@@ -207,6 +215,10 @@ async fn in_the_log(history: &History, world: &World) -> Vec<(String, String)> {
                 mails.len(),
                 mails.len() - different.len()
             ),
+        ),
+        (
+            "money".to_owned(),
+            format!("{charges} charges tried, {refunds} refunds"),
         ),
         (
             "notifications".to_owned(),
