@@ -152,7 +152,7 @@ fn copies(case: &Case<'_>, order_id: &OrderId, story: &Story<'_>, found: &mut Fi
         }
     }
     let most = case.history.bounds.copies;
-    let most = most.unwrap_or(2 + case.interruptions());
+    let most = most.unwrap_or_else(|| 2 + case.interruptions());
     for (event_id, copies) in copies {
         found.unless(copies <= most, RepeatsAreBounded, || {
             format!("{order_id}: {event_id} is there {copies} times, at most {most} are explained")
