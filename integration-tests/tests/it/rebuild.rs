@@ -129,6 +129,7 @@ async fn a_rebuild_that_is_terminated_ends_soon_and_switches_nothing() {
     system.ended(&id).await;
     // Takes connections and says nothing, so it is waited for.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
     let brokers = silent.local_addr().unwrap().to_string();
     let mut child = rebuild(&system, &[], &brokers).spawn().unwrap();
     eventually("a connection", || async { silent.accept().ok() }).await;
@@ -138,7 +139,7 @@ async fn a_rebuild_that_is_terminated_ends_soon_and_switches_nothing() {
     assert!(sent.unwrap().success());
     let running = std::sync::Mutex::new(&mut child);
     let look = || async { running.lock().unwrap().try_wait().unwrap() };
-    let status = eventually_within("end", Duration::from_secs(4), look).await;
+    let status = eventually_within("end", Duration::from_secs(15), look).await;
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(status.code(), Some(143), "{text}");

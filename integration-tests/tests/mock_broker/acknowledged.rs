@@ -83,7 +83,11 @@ async fn an_order_that_too_few_replicas_take_is_not_confirmed_before_there_are_e
         let order_id = answer.member("orderId");
         mock.cluster.clear_request_errors(RDKafkaApiKey::Produce);
         let path = format!("/api/v1/orders/{order_id}");
-        let put = orders.client.put(&path, &body).await.unwrap();
+        let put = eventually("an answer that is certain", || async {
+            let put = orders.client.put(&path, &body).await.unwrap();
+            (put.status != 503).then_some(put)
+        })
+        .await;
         assert_eq!(put.status, 201, "{}", put.text);
     }
     assert_eq!(mock.log().orders().await.len(), 2);

