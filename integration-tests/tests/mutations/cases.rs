@@ -129,12 +129,12 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "r6.read-again",
         RUNTIME,
-        "participant::handler::tests::a_restored_database_is_read_again_from_its_own_offset",
+        "participant::start::tests::a_restored_database_is_read_again_from_its_own_offset",
     ),
     case(
         "r6.shorter-log",
         RUNTIME,
-        "participant::handler::tests::a_log_shorter_than_the_database_stops_with_both_offsets",
+        "participant::start::tests::a_log_shorter_than_the_database_stops_with_both_offsets",
     ),
     case(
         "r6.other-log",
@@ -144,7 +144,7 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "r6.truncated-log",
         RUNTIME,
-        "participant::handler::tests::a_log_that_lost_unread_records_refuses_unless_forced",
+        "participant::start::tests::a_log_that_lost_unread_records_refuses_unless_forced",
     ),
     case(
         "r7.key-names-order",
