@@ -82,7 +82,8 @@ pub enum Invariant {
     MailHasItsState,
     /// 5: all mails of an order and a state have one `Message-ID`.
     MailHasOneId,
-    /// 5: none more often than its job was tried.
+    /// 5: none again, but by a job that was tried again because somebody was interrupted who had to note it. Leases that a
+    /// slow machine outlives are not excused.
     MailRepeatsAreBounded,
     /// Every receiver is told of every effective state that it is registered for.
     NotificationIsSent,

@@ -144,9 +144,10 @@ pub struct Bounds {
     pub skipped_mails: usize,
     /// Records of the topic that may be there a second time; `None` where the run has no such bound.
     pub appended_again: Option<usize>,
-    /// How often one event of a service may be there, other than PENDING, which clients repeat; `None`: twice, and once
-    /// more for each interruption.
-    pub copies: Option<usize>,
+    /// How often one outcome may be there, and once more for each time that a client repeated the order's PENDING. An
+    /// append that is not acknowledged in time is repeated, so this depends on how long a broker was away, not only
+    /// on how often.
+    pub copies: usize,
 }
 
 impl Default for Bounds {
@@ -157,7 +158,7 @@ impl Default for Bounds {
             deadline: Duration::from_secs(24 * 60 * 60),
             skipped_mails: 0,
             appended_again: None,
-            copies: None,
+            copies: 20,
         }
     }
 }

@@ -231,7 +231,11 @@ impl Nemesis<'_> {
     fn has_failed(&mut self, how: String) {
         let is_excused = EXCUSES.iter().any(|excuse| how.contains(excuse));
         match is_excused && how.contains("Service failed.") {
-            true => self.tally.excused.push(how),
+            true => {
+                let name = how.split(':').next().unwrap_or_default();
+                self.note(name, &Operation::Kill);
+                self.tally.excused.push(how);
+            }
             false => self.recorder.ended_by_itself(&how),
         }
     }

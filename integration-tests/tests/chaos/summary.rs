@@ -37,7 +37,7 @@ impl Summary {
         let mut lines = Vec::new();
         let mut history = rest.history;
         history.bounds.appended_again = Some(history.log.len() / 2 + REPEATS);
-        history.bounds.copies = Some(COPIES);
+        history.bounds.copies = COPIES;
         wrong.extend(check(&history).iter().map(ToString::to_string));
         wrong.extend(nothing_happened(&history, &tally, world));
         lines.extend(attempts(&history));

@@ -243,7 +243,7 @@ impl Bench {
         // than what was under way, and whoever takes its partitions over no more than that.
         let strikes = 1 + history.interruptions.len();
         history.bounds.appended_again = Some(strikes * RECORDS_OF_A_LOAD);
-        history.bounds.copies = Some(COPIES);
+        history.bounds.copies = COPIES;
         let mut processes = PROCESSES.to_vec();
         if self.mode.instances == 2 {
             processes.extend(["stock-1", "payment-1"]);

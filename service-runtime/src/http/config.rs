@@ -18,8 +18,8 @@ pub struct HttpConfig {
     pub header_timeout: Duration,
     /// How long a client may take to accept more of its answer.
     pub write_timeout: Duration,
-    /// How long a client may take to accept all of an answer, however steadily it reads; live streams (Server-Sent
-    /// Events) have no such end.
+    /// How long a client may take to accept all of an answer, however steadily it reads, and of those to requests that it sent
+    /// ahead of it; live streams (Server-Sent Events) have no such end.
     pub answer_timeout: Duration,
     /// How long a request's body may take to arrive, and then how long until the answer begins.
     pub request_timeout: Duration,

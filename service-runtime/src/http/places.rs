@@ -4,8 +4,8 @@
 //!   a request is still arriving. It rests from its first moment, from the end of an answer, or from the first
 //!   byte of a request; further bytes do not make it younger, so dripping does not help.
 //! - Once its request has arrived whole, it is *at work* until the answer has left, and keeps its place.
-//! - When a client needs a place and none is free, the connection that has rested longest is told to leave. If all
-//!   are at work, answers that begin say that they are the last ones, and the client waits for the first that has
+//! - When a client needs a place and none is free, the connection that has rested longest is told to leave. If nobody
+//!   could be told for a moment, since all are at work or have only just come to rest, answers that begin say that they are the last ones, and the client waits for the first that has
 //!   left: at most as long as an answer may take (`HTTP_REQUEST_TIMEOUT` to its begin, `HTTP_ANSWER_TIMEOUT` to
 //!   its end). The same is done where the system has no descriptor left for another client, though there is a place.
 //!
@@ -269,17 +269,18 @@ impl Place {
 
     /// Waits until somebody else needs the place of this resting connection.
     pub(super) async fn told_to_leave(&self) {
-        loop {
+        // Asked first: who was told while somebody else waited here is not woken a second time.
+        while !self.is_told() {
             self.leave.notified().await;
             // The sockets are looked at once more: where this process was held up, all have rested for long, and the
             // next request may be here without anybody having seen it.
             tokio::task::yield_now().await;
-            if let Phase::Rest { ticket, .. } = *self.phase()
-                && self.queue.line().is_told(ticket)
-            {
-                return;
-            }
         }
+    }
+
+    fn is_told(&self) -> bool {
+        let phase = self.phase();
+        matches!(*phase, Phase::Rest { ticket, .. } if self.queue.line().is_told(ticket))
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {

@@ -102,7 +102,8 @@ impl Facts<'_> {
             return true;
         };
         let deadline = self.case.history.bounds.deadline.as_millis();
-        i64::try_from(deadline).is_ok_and(|deadline| ended - first >= deadline)
+        // A database rounds to a millisecond.
+        i64::try_from(deadline).is_ok_and(|deadline| ended - first + 1 >= deadline)
     }
 }
 

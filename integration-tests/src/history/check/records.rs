@@ -145,14 +145,15 @@ fn repeated(order_id: &OrderId, story: &Story<'_>, found: &mut Findings) -> usiz
 /// Nothing is appended again and again (rule R9): a lag would feed itself.
 fn copies(case: &Case<'_>, order_id: &OrderId, story: &Story<'_>, found: &mut Findings) {
     let mut copies = BTreeMap::<&str, usize>::new();
+    let mut placed = 0_usize;
     for event in story.events.iter().filter(|event| !event.injected) {
-        let redriven = event.record.header(header::REDRIVE_GROUP).is_some();
-        if !redriven && event.heading.status != OrderStatus::Pending {
-            *copies.entry(event.heading.event_id.as_str()).or_default() += 1;
+        match event.heading.status {
+            OrderStatus::Pending => placed += 1,
+            _ => *copies.entry(&event.heading.event_id).or_default() += 1,
         }
     }
-    let most = case.history.bounds.copies;
-    let most = most.unwrap_or_else(|| 2 + case.interruptions());
+    // Whoever reads PENDING again publishes what it decided again, until it has read that back.
+    let most = case.history.bounds.copies + placed.saturating_sub(1);
     for (event_id, copies) in copies {
         found.unless(copies <= most, RepeatsAreBounded, || {
             format!("{order_id}: {event_id} is there {copies} times, at most {most} are explained")

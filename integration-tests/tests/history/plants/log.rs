@@ -99,7 +99,7 @@ fn records_of_services() -> Vec<Plant> {
             plant: |history| {
                 history.bounds.appended_again = None;
                 let again = record(history, LANDED, "order.paid").clone();
-                for _ in 0..2 + history.interruptions.len() {
+                for _ in 0..history.bounds.copies {
                     append(history, again.clone());
                 }
             },

@@ -12,8 +12,12 @@ use crate::kafka::{BatchHandler, PartitionId};
 pub(super) struct Blocked {
     attempt: u32,
     pub(super) retry_at: Instant,
-    reason: String,
+    /// What was logged since it began to wait.
+    reasons: Vec<String>,
 }
+
+/// Reasons that are logged of one wait. Those that alternate, or have a new text each time, would fill the log.
+const REASONS: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Flow {
@@ -23,24 +27,27 @@ pub(super) enum Flow {
 
 impl<H: BatchHandler> ConsumerLoop<H> {
     pub(super) fn block(&mut self, reason: &str) {
-        let before = self.blocked.take();
-        let attempt = before.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
+        let (before, mut reasons) = match self.blocked.take() {
+            Some(blocked) => (blocked.attempt, blocked.reasons),
+            None => (0, Vec::new()),
+        };
+        let attempt = before + 1;
         let wait = self.settings.backoff.wait(attempt);
         self.health.set_not_ready(reason);
         metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
             .increment(1);
         let group = &self.group;
-        match before {
-            None => tracing::warn!(group, reason, "Partitions paused until this works again."),
-            Some(before) if before.reason != reason => {
-                tracing::warn!(group, reason, "Partitions stay paused for another reason.");
+        if reasons.len() < REASONS && !reasons.iter().any(|logged| logged == reason) {
+            match attempt {
+                1 => tracing::warn!(group, reason, "Partitions paused until this works again."),
+                _ => tracing::warn!(group, reason, "Partitions stay paused for another reason."),
             }
-            Some(_) => {}
+            reasons.push(reason.to_owned());
         }
         self.blocked = Some(Blocked {
             attempt,
             retry_at: Instant::now() + wait,
-            reason: reason.to_owned(),
+            reasons,
         });
         if attempt > 1 && fault::mutated("r8.pause-again") {
             return;
