@@ -26,7 +26,7 @@ enum Want {
     No,
 }
 
-/// Copies of one letter: as of an outcome, see [`super::super::Bounds`].
+/// Copies of one letter that anything explains, however often somebody was interrupted.
 const LETTERS: usize = 10;
 
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
@@ -58,7 +58,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
                 format!("{group} can use the record at {place:?}, and dead-lettered it")
             });
             // By whoever was interrupted between the letter and its offset, or lost a broker's answer.
-            let most = LETTERS + case.interruptions().min(LETTERS);
+            let most = (1 + case.interruptions()).min(LETTERS);
             found.unless(copies <= most, DeadLetterIsTheSame, || {
                 format!("the record at {place:?} is {copies} dead letters of {group}, at most {most} are explained")
             });

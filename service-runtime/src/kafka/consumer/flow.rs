@@ -12,12 +12,13 @@ use crate::kafka::{BatchHandler, PartitionId};
 pub(super) struct Blocked {
     attempt: u32,
     pub(super) retry_at: Instant,
-    /// What was logged since it began to wait.
-    reasons: Vec<String>,
+    reason: String,
+    /// How many reasons were logged since it began to wait.
+    logged: usize,
 }
 
-/// Reasons that are logged of one wait. Those that alternate, or have a new text each time, would fill the log.
-const REASONS: usize = 8;
+/// Of one wait. Reasons that alternate, or have a new text each time, would fill the log.
+const MOST_LOGGED: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Flow {
@@ -27,27 +28,30 @@ pub(super) enum Flow {
 
 impl<H: BatchHandler> ConsumerLoop<H> {
     pub(super) fn block(&mut self, reason: &str) {
-        let (before, mut reasons) = match self.blocked.take() {
-            Some(blocked) => (blocked.attempt, blocked.reasons),
-            None => (0, Vec::new()),
-        };
-        let attempt = before + 1;
+        let before = self.blocked.take();
+        let attempt = before.as_ref().map_or(0, |blocked| blocked.attempt) + 1;
+        let mut logged = before.as_ref().map_or(0, |blocked| blocked.logged);
         let wait = self.settings.backoff.wait(attempt);
         self.health.set_not_ready(reason);
         metrics::counter!("consumer_blocked_attempts_total", "group" => self.group.clone())
             .increment(1);
         let group = &self.group;
-        if reasons.len() < REASONS && !reasons.iter().any(|logged| logged == reason) {
-            match attempt {
-                1 => tracing::warn!(group, reason, "Partitions paused until this works again."),
-                _ => tracing::warn!(group, reason, "Partitions stay paused for another reason."),
+        match before {
+            None => {
+                tracing::warn!(group, reason, "Partitions paused until this works again.");
+                logged += 1;
             }
-            reasons.push(reason.to_owned());
+            Some(before) if before.reason != reason && logged < MOST_LOGGED => {
+                tracing::warn!(group, reason, "Partitions stay paused for another reason.");
+                logged += 1;
+            }
+            Some(_) => {}
         }
         self.blocked = Some(Blocked {
             attempt,
             retry_at: Instant::now() + wait,
-            reasons,
+            reason: reason.to_owned(),
+            logged,
         });
         if attempt > 1 && fault::mutated("r8.pause-again") {
             return;

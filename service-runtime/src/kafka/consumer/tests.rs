@@ -151,3 +151,19 @@ async fn every_reason_to_wait_is_logged_when_it_comes_and_not_again() {
     ];
     assert_eq!(events, expected, "{text}");
 }
+
+#[tokio::test]
+async fn reasons_that_alternate_do_not_fill_the_log() {
+    let logs = Logs::default();
+    let writer = logs.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut member = standing_loop(&Health::new(&Shutdown::new()));
+    for attempt in 0..100 {
+        member.block(if attempt % 2 == 0 { "down" } else { "busy" });
+    }
+    let text = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("paused").count(), 8, "{text}");
+}
