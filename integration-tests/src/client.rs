@@ -47,6 +47,10 @@ impl Answer {
     }
 }
 
+/// How long a connection is kept for the next request: less than `HTTP_HEADER_TIMEOUT`, after which the service closes it, perhaps
+/// just when that request is sent.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// An HTTP client of one base URL.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -76,7 +80,11 @@ impl Client {
     /// The client cannot be built.
     #[must_use]
     pub fn at(address: &str) -> Self {
-        let builder = || reqwest::Client::builder().no_proxy();
+        let builder = || {
+            reqwest::Client::builder()
+                .no_proxy()
+                .pool_idle_timeout(IDLE)
+        };
         let http = builder().timeout(Duration::from_secs(60)).build();
         Self {
             http: http.unwrap(),

@@ -104,7 +104,7 @@ impl<'a> Stockroom<'a> {
             if entry.at > moment.from.saturating_sub(CLOCKS) {
                 fewest = Some(fewest.map_or(sum, |fewest| fewest.min(sum)));
             }
-            if entry.at > moment.until.max(moment.from).saturating_add(CLOCKS) {
+            if entry.at > moment.until.saturating_add(CLOCKS) {
                 return fewest.unwrap_or(sum);
             }
             sum += entry.delta;
