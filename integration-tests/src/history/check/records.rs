@@ -170,7 +170,7 @@ fn kept<'a>(event: &Event<'a>) -> Vec<&'a (String, Vec<u8>)> {
     };
     let headers = event.record.headers.iter();
     headers
-        .filter(|(name, _)| !anew.contains(&name.as_str()) && !name.starts_with("redrive-"))
+        .filter(|(name, _)| !anew.contains(&name.as_str()))
         .collect()
 }
 

@@ -11,6 +11,7 @@ use stock_service::reservation::lines_of;
 
 use super::super::{Adjustment, CLOCKS, Place, Reservation};
 use super::Case;
+use super::stock::ledger;
 use super::story::{Event, Story};
 
 /// What is known of the stock over time.
@@ -50,15 +51,10 @@ impl<'a> Stockroom<'a> {
                 holders.entry(product).or_default().push(holder);
             }
         }
-        let mut ledger = BTreeMap::<&str, Vec<&Adjustment>>::new();
-        for adjustment in &databases.adjustments {
-            let entries = ledger.entry(&adjustment.product).or_default();
-            entries.push(adjustment);
+        Self {
+            ledger: ledger(case),
+            holders,
         }
-        ledger
-            .values_mut()
-            .for_each(|all| all.sort_by_key(|a| a.at));
-        Self { ledger, holders }
     }
 
     /// Of one of its products there may have been fewer pieces than the order asks for.

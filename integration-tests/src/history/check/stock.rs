@@ -11,6 +11,19 @@ use super::super::{Adjustment, CLOCKS, Observation, Reservation, StockRow};
 use super::story::Story;
 use super::{Case, Findings};
 
+/// What was added to each product and taken from it, in the order of time.
+pub(super) fn ledger<'a>(case: &Case<'a>) -> BTreeMap<&'a str, Vec<&'a Adjustment>> {
+    let mut ledger = BTreeMap::<&str, Vec<&Adjustment>>::new();
+    for adjustment in &case.history.databases.adjustments {
+        let entries = ledger.entry(&adjustment.product).or_default();
+        entries.push(adjustment);
+    }
+    ledger
+        .values_mut()
+        .for_each(|all| all.sort_by_key(|a| a.at));
+    ledger
+}
+
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
     let databases = &case.history.databases;
     let observed = case.history.observations.iter().map(|seen| &seen.row);
@@ -19,14 +32,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
         let kept = pieces.iter().all(|pieces| *pieces >= 0);
         found.unless(kept, StockIsNotNegative, || format!("{row:?}"));
     }
-    let mut ledger = BTreeMap::<&str, Vec<&Adjustment>>::new();
-    for adjustment in &databases.adjustments {
-        let entries = ledger.entry(&adjustment.product).or_default();
-        entries.push(adjustment);
-    }
-    ledger
-        .values_mut()
-        .for_each(|all| all.sort_by_key(|a| a.at));
+    let ledger = ledger(case);
     let none = Vec::new();
     let ledger = |row: &StockRow| ledger.get(&*row.product).unwrap_or(&none);
     for row in &databases.stock {

@@ -63,21 +63,18 @@ async fn until(holds: impl Fn() -> bool) {
     timeout(DEADLINE, polling).await.unwrap();
 }
 
+/// A client that sent part of a request, which the server has read; and its connection, which alone holds the place.
+async fn half_sent(places: &Places) -> (DuplexStream, JoinHandle<()>) {
+    let mut served = serve(16, places, &patient(), Router::new()).await;
+    served.client.write_all(b"GET / HT").await.unwrap();
+    until(|| served.place.is_arriving()).await;
+    (served.client, served.running)
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_its_farewell_holds_up_nobody() {
     let places = Places::new(1);
-    let mut served = serve(16, &places, &patient(), Router::new()).await;
-    served.client.write_all(b"GET / HT").await.unwrap();
-    let place = Arc::clone(&served.place);
-    until(|| place.is_arriving()).await;
-    drop(place);
-    let Served {
-        mut client,
-        place,
-        running,
-        ..
-    } = served;
-    drop(place);
+    let (mut client, running) = half_sent(&places).await;
     let start = Instant::now();
     let next = timeout(DEADLINE, places.take()).await;
     assert!(next.unwrap().is_some());
@@ -91,15 +88,7 @@ async fn a_client_that_does_not_read_its_farewell_holds_up_nobody() {
 #[tokio::test]
 async fn a_client_that_reads_its_farewell_gets_all_of_it() {
     let places = Places::new(1);
-    let mut served = serve(16, &places, &patient(), Router::new()).await;
-    served.client.write_all(b"GET / HT").await.unwrap();
-    let place = Arc::clone(&served.place);
-    until(|| place.is_arriving()).await;
-    drop(place);
-    let Served {
-        mut client, place, ..
-    } = served;
-    drop(place);
+    let (mut client, _) = half_sent(&places).await;
     let mut words = String::new();
     let (next, read) = tokio::join!(
         timeout(DEADLINE, places.take()),

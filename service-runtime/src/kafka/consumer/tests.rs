@@ -13,6 +13,23 @@ const TOPIC: &str = "orders";
 #[derive(Clone, Default)]
 struct Logs(Arc<Mutex<Vec<u8>>>);
 
+impl Logs {
+    /// Until the guard is dropped.
+    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        let logs = Self::default();
+        let writer = logs.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (logs, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
 impl io::Write for Logs {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
@@ -124,19 +141,13 @@ async fn what_comes_before_its_partition_is_checked_is_read_again_from_the_first
 
 #[tokio::test]
 async fn every_reason_to_wait_is_logged_when_it_comes_and_not_again() {
-    let logs = Logs::default();
-    let writer = logs.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (logs, _guard) = Logs::capture();
     let mut member = standing_loop(&Health::new(&Shutdown::new()));
     for reason in ["down", "down", "stopped", "stopped", "down"] {
         member.block(reason);
     }
     member.unblock();
-    let text = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+    let text = logs.text();
     let events: Vec<(&str, &str)> = text
         .lines()
         .filter_map(|line| line.split_once("Partitions ")?.1.split_once(" group="))
@@ -154,16 +165,11 @@ async fn every_reason_to_wait_is_logged_when_it_comes_and_not_again() {
 
 #[tokio::test]
 async fn reasons_that_alternate_do_not_fill_the_log() {
-    let logs = Logs::default();
-    let writer = logs.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (logs, _guard) = Logs::capture();
     let mut member = standing_loop(&Health::new(&Shutdown::new()));
     for attempt in 0..100 {
         member.block(if attempt % 2 == 0 { "down" } else { "busy" });
     }
-    let text = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+    let text = logs.text();
     assert_eq!(text.matches("paused").count(), 8, "{text}");
 }
